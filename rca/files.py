@@ -1,0 +1,112 @@
+"""Files: hashes, paths that stay in their folder, and writing that is whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rca.errors import InputError, MissingFile, UnsafeInput, shorten
+
+__all__ = ["canonical_json", "inside", "read_bytes", "sha256", "write"]
+
+MAX_BYTES = 4 * 2**30
+
+
+def sha256(path: str | Path) -> str:
+    """Return the SHA-256 of a file as hexadecimal text, reading it in pieces."""
+    with open(path, "rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def inside(folder: str | Path, name: str) -> Path:
+    """Return the path of `name` below `folder`.
+
+    Parameters
+    ----------
+    folder : str or Path
+        The folder that may not be left.
+    name : str
+        Relative path as written by a person.
+
+    Returns
+    -------
+    Path
+        Not resolved, so that messages show the path as the user knows it.
+
+    Raises
+    ------
+    UnsafeInput
+        If `name` is absolute or leads out of `folder`, also through a symbolic link.
+
+    Examples
+    --------
+    >>> inside("incident", "sources/alerts.csv").as_posix()
+    'incident/sources/alerts.csv'
+    >>> inside("incident", "../secret")
+    Traceback (most recent call last):
+        ...
+    rca.errors.UnsafeInput: path '../secret' leaves the incident folder
+    """
+    top = Path(folder)
+    if not name or "\x00" in name:
+        raise InputError(f"path {shorten(name)} is empty or has a NUL byte")
+    target = top / name
+    if Path(name).is_absolute() or "\\" in name or not target.resolve().is_relative_to(top.resolve()):
+        raise UnsafeInput(f"path {shorten(name)} leaves the incident folder")
+    return target
+
+
+def read_bytes(path: Path, *, limit: int = MAX_BYTES) -> bytes:
+    """Return the content of a file.
+
+    Raises
+    ------
+    MissingFile
+        If there is no such file.
+    UnsafeInput
+        If it is no plain file, or larger than `limit` bytes.
+    """
+    if not path.exists():
+        raise MissingFile(f"{path}: no such file")
+    if not path.is_file():
+        raise UnsafeInput(f"{path}: not a plain file")
+    if path.stat().st_size > limit:
+        raise UnsafeInput(f"{path}: {path.stat().st_size:,} bytes, more than the limit of {limit:,}")
+    return path.read_bytes()
+
+
+def write(path: str | Path, content: str | bytes) -> Path:
+    """Write a file whole or not at all: a killed run leaves the old file or the new one.
+
+    Parameters
+    ----------
+    path : str or Path
+        Where to; missing folders are made.
+    content : str or bytes
+        Text is written as UTF-8 with ``\\n`` line ends.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    data = content.encode("utf-8") if isinstance(content, str) else content
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    try:
+        with os.fdopen(descriptor, "wb") as handle:
+            handle.write(data)
+            handle.flush()
+            os.fsync(handle.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    return path
+
+
+def canonical_json(value: Mapping[str, Any] | list[Any], *, indent: int | None = 2) -> str:
+    """Return JSON that is the same for the same content: sorted keys, UTF-8, one trailing newline."""
+    return json.dumps(value, indent=indent, sort_keys=True, ensure_ascii=False, default=str) + "\n"

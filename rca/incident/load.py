@@ -1,0 +1,145 @@
+"""Load an incident folder, or list everything that is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rca import conclusions, evidence, files, yamlfile
+from rca.conclusions import Analysis
+from rca.errors import InputError, MissingFile, RcaError, UnsafeInput
+from rca.incident import model
+from rca.incident.model import IncidentFile
+
+__all__ = ["Incident", "check", "load", "schema"]
+
+INCIDENT = "incident.yaml"
+ANALYSIS = "analysis.yaml"
+
+
+@dataclass(frozen=True, eq=False)
+class Incident:
+    """One incident folder, read and checked.
+
+    Attributes
+    ----------
+    folder : Path
+        The folder.
+    file : IncidentFile
+        What ``incident.yaml`` says.
+    analysis : Analysis
+        What people concluded (``analysis.yaml``); empty when there is no such file.
+    hashes : dict
+        SHA-256 that the manifest records, by path in the folder; empty without a manifest.
+    differences : tuple of str
+        How the raw files differ from the manifest, in words; what rests on these files is stale.
+    """
+
+    folder: Path
+    file: IncidentFile
+    analysis: Analysis
+    hashes: dict[str, str]
+    differences: tuple[str, ...]
+
+    @property
+    def changed(self) -> frozenset[str]:
+        """Paths of raw files that are not as recorded."""
+        return frozenset(line.split(": ", 1)[0] for line in self.differences)
+
+    def path(self, name: str) -> Path:
+        """Return the path of a file of this incident; `name` cannot leave the folder."""
+        return files.inside(self.folder, name)
+
+
+def load(path: str | Path) -> Incident:
+    """Return the incident in a folder.
+
+    Parameters
+    ----------
+    path : str or Path
+        The folder that holds ``incident.yaml``.
+
+    Raises
+    ------
+    MissingFile
+        If the folder or a file that it names is not there.
+    UnsafeInput
+        If a path leads out of the folder.
+    InputError
+        Every other problem, one a line, with file and line number.
+    """
+    folder = Path(path)
+    if not (folder / INCIDENT).exists():
+        raise MissingFile(f"{folder / INCIDENT}: no such file; `rca new ID` makes an incident folder")
+    problems: list[str] = []
+    kinds: list[type[InputError]] = []
+    record: IncidentFile | None = None
+    analysis = Analysis()
+    try:
+        record = yamlfile.parse(folder / INCIDENT, IncidentFile, model.relations)
+    except InputError as error:
+        problems += error.problems
+        kinds.append(type(error))
+    try:
+        if (folder / ANALYSIS).exists():
+            analysis = yamlfile.parse(folder / ANALYSIS, Analysis, conclusions.relations)
+    except InputError as error:
+        problems += error.problems
+        kinds.append(type(error))
+    if record is not None:
+        for kind, problem in _file_problems(folder, record, analysis):
+            problems.append(problem)
+            kinds.append(kind)
+    if record is None or problems:
+        raise (UnsafeInput if UnsafeInput in kinds else kinds[0])("\n".join(dict.fromkeys(problems)))
+    has_manifest = (folder / evidence.MANIFEST).exists()
+    hashes = evidence.recorded(folder) if has_manifest else {}
+    differences = tuple(evidence.verify(folder)) if has_manifest else ()
+    return Incident(folder, record, analysis, hashes, differences)
+
+
+def _file_problems(folder: Path, record: IncidentFile, analysis: Analysis) -> Iterator[tuple[type[InputError], str]]:
+    """Yield each named file that is missing or lies outside the folder."""
+    for where, name in _named_files(record, analysis):
+        try:
+            if not files.inside(folder, name).is_file():
+                yield MissingFile, f"{folder / where}: {name}: no such file in the incident folder"
+        except InputError as error:
+            yield type(error), f"{folder / where}: {error}"
+
+
+def _named_files(record: IncidentFile, analysis: Analysis) -> Iterator[tuple[str, str]]:
+    """Yield (file that names it, name) for every file that the incident rests on."""
+    for source in record.sources:
+        yield INCIDENT, source.file
+    if record.model:
+        part = record.model
+        named = (part.before, part.after, part.holdout, part.window_before, part.window_after)
+        yield from ((INCIDENT, name) for name in named if name)
+    figures = (record.impact.affected_users, record.impact.affected_decisions, record.impact.cost)
+    claims = (*figures, *record.impact.affected_groups.values(), *record.milestones.values())
+    yield from ((INCIDENT, item.file) for claim in claims for item in claim.evidence if item.file)
+    yield from ((ANALYSIS, item.file) for item in analysis.evidence if item.file)
+
+
+def check(path: str | Path) -> list[str]:
+    """Return every problem of an incident folder in words; none is good.
+
+    Reads what the folder says about itself, not the rows of its exports: `rca.sources.read` checks these.
+    """
+    try:
+        load(path)
+    except RcaError as error:
+        return str(error).splitlines()
+    return []
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema of ``incident.yaml`` and ``analysis.yaml``, by file name, for editors."""
+    draft = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    return {
+        INCIDENT: draft | IncidentFile.model_json_schema(),
+        ANALYSIS: draft | Analysis.model_json_schema(),
+    }

@@ -1,0 +1,291 @@
+"""The shape of ``incident.yaml``: frozen records that refuse unknown keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+import pandas as pd
+from pydantic import Field, GetPydanticSchema, field_validator, model_validator
+from pydantic_core import core_schema
+
+from rca import times, vocabulary
+from rca.errors import did_you_mean
+from rca.evidence import Evidence, Record
+from rca.yamlfile import Place, entries, repeated
+
+__all__ = [
+    "Dependency", "Figure", "Impact", "IncidentFile", "Milestone", "ModelPart", "Person", "Source", "Symptom", "System",
+    "TimeForm", "Window", "Windows", "relations",
+]  # fmt: skip
+
+
+# A pandas Timestamp that knows its JSON Schema: an ISO 8601 text with an offset.
+Time = Annotated[
+    pd.Timestamp,
+    GetPydanticSchema(
+        lambda _type, _handler: core_schema.with_info_plain_validator_function(
+            lambda value, _info: _as_time(value), serialization=core_schema.to_string_ser_schema()
+        ),
+        lambda _schema, _handler: {"type": "string", "format": "date-time"},
+    ),
+]
+Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+Text = Annotated[str, Field(min_length=1)]
+
+
+def _as_time(value: object) -> pd.Timestamp:
+    if not isinstance(value, str):
+        raise ValueError(f"a time is text such as 2025-11-18T11:20:00Z, not {type(value).__name__}")
+    return times.parse(value)
+
+
+class System(Record):
+    """A service, model, data set, job or process."""
+
+    id: Text
+    name: str = ""
+    kind: Literal["service", "model", "data", "job", "process", "external"] = "service"
+    owner: str = ""
+
+
+class Dependency(Record):
+    """A declared edge: a fault in `cause` can reach `effect`."""
+
+    cause: Text
+    effect: Text
+    note: str = ""
+
+
+class Window(Record):
+    """A stretch of time, start included, end not."""
+
+    start: Time
+    end: Time
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Window:
+        if self.end <= self.start:
+            raise ValueError(f"window ends ({times.show(self.end)}) before it starts ({times.show(self.start)})")
+        return self
+
+    @property
+    def span(self) -> tuple[pd.Timestamp, pd.Timestamp]:
+        """Start and end."""
+        return self.start, self.end
+
+
+class Windows(Record):
+    """The healthy reference and the incident; disjoint, in either order."""
+
+    before: Window
+    during: Window
+
+    @model_validator(mode="after")
+    def _disjoint(self) -> Windows:
+        if self.before.start < self.during.end and self.during.start < self.before.end:
+            raise ValueError("the windows before and during overlap")
+        return self
+
+
+class Symptom(Record):
+    """The measured value by which the incident was noticed."""
+
+    system: Text
+    metric: Text
+
+
+class Milestone(Record):
+    """When something was reached: a time, or the interval that it lies in."""
+
+    time: Time | None = None
+    earliest: Time | None = None
+    latest: Time | None = None
+    evidence: tuple[Evidence, ...] = ()
+    note: str = ""
+
+    @model_validator(mode="after")
+    def _some_time(self) -> Milestone:
+        if self.time is None and (self.earliest is None or self.latest is None):
+            raise ValueError("a milestone has a time, or both earliest and latest")
+        if self.earliest is not None and self.latest is not None and self.latest < self.earliest:
+            raise ValueError("latest is before earliest")
+        return self
+
+
+class TimeForm(Record):
+    """How a source writes times."""
+
+    format: str = "iso8601"
+    zone: str | None = None
+
+    @field_validator("zone")
+    @classmethod
+    def _known_zone(cls, value: str | None) -> str | None:
+        if value is not None:
+            times.zone(value)
+        return value
+
+
+class Source(Record):
+    """One raw export and how its fields map to a table of the schema.
+
+    Attributes
+    ----------
+    reader : str
+        ``csv``, ``jsonl``, ``json``, ``parquet``, or the name of an entry point in ``rca.sources``.
+    columns : dict
+        Column of the table -> field of the export (a dotted path reaches into nested records).
+        For events, several fields may be joined: ``message: [flag, change]``.
+    constant : dict
+        Column of the table -> the same value for all rows.
+    values : dict
+        Column of the table -> {value in the export: value in the table}.
+    scale : float
+        For metrics: the value is multiplied by this (unit).
+    records : str
+        For JSON: JSON pointer to the list of records, such as ``/data/items``.
+    native_id : str
+        Field that identifies a record in its own system; two different records with one id are an error.
+    required : bool
+        Whether an export with no rows is an error; where false, no rows is evidence and is kept.
+    """
+
+    id: Id
+    file: Text
+    reader: str = "csv"
+    table: Literal["events", "metrics", "dependencies", "spans"] = "events"
+    columns: dict[str, str | list[str]] = {}
+    constant: dict[str, str] = {}
+    values: dict[str, dict[str, str]] = {}
+    time: TimeForm = TimeForm()
+    scale: float = 1.0
+    records: str = ""
+    native_id: str = ""
+    required: bool = True
+    note: str = ""
+
+
+class Figure(Record):
+    """A number with what it is a part of and where it comes from, or the words "not measured"."""
+
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    of: float | None = None
+    unit: str = ""
+    evidence: tuple[Evidence, ...] = ()
+    note: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _words(cls, value: Any) -> Any:
+        return {} if value in ("not measured", "not_measured") else value
+
+    @model_validator(mode="after")
+    def _evidenced(self) -> Figure:
+        if (self.value is not None or self.low is not None or self.high is not None) and not self.evidence:
+            raise ValueError('a figure needs evidence; else write "not measured"')
+        if (self.low is None) != (self.high is None) or (self.low is not None and self.low > (self.high or 0)):
+            raise ValueError("a range has both low and high, low first")
+        if self.value is not None and self.of is not None and self.value > self.of:
+            raise ValueError(f"{self.value:g} is more than the {self.of:g} that it is a part of")
+        return self
+
+
+class Impact(Record):
+    """Whom the incident reached; each figure with evidence, or not measured."""
+
+    affected_users: Figure = Figure()
+    affected_decisions: Figure = Figure()
+    affected_groups: dict[str, Figure] = {}
+    cost: Figure = Figure()
+    statement: str = ""
+
+
+class ModelPart(Record):
+    """Models before and after, and data to compare them on (paths in the incident folder).
+
+    Attributes
+    ----------
+    holdout : str
+        Rows that both models are compared on.
+    window_before, window_after : str
+        Production rows of the healthy and of the incident window, scored by the model of the time.
+    label, prediction, decision, user, group : str
+        Columns of these tables that are not features.
+    """
+
+    before: str = ""
+    after: str = ""
+    holdout: str = ""
+    window_before: str = ""
+    window_after: str = ""
+    label: str = ""
+    prediction: str = ""
+    decision: str = ""
+    user: str = ""
+    group: str = ""
+    time: str = ""
+    features: list[str] = []
+
+
+class Person(Record):
+    """Somebody whose name occurs in the exports; reports show the role and a pseudonym."""
+
+    name: Text
+    role: Text
+    aliases: list[str] = []
+
+
+class IncidentFile(Record):
+    """All of ``incident.yaml``."""
+
+    id: Id
+    title: Text
+    kind: str
+    severity_tier: str
+    severity_confirmed_by: Text
+    as_of: Time
+    systems: list[System] = Field(min_length=1)
+    dependencies: list[Dependency] = []
+    windows: Windows | None = None
+    symptom: Symptom | None = None
+    harmful: dict[str, Literal["up", "down", "both"]] = {}
+    milestones: dict[str, Milestone] = {}
+    sources: list[Source] = []
+    model: ModelPart | None = None
+    impact: Impact = Impact()
+    people: list[Person] = []
+    missing: list[str] = []
+
+    @field_validator("kind")
+    @classmethod
+    def _known_kind(cls, value: str) -> str:
+        return vocabulary.check(value, "incident_kinds", where="kind")
+
+    @field_validator("severity_tier")
+    @classmethod
+    def _known_tier(cls, value: str) -> str:
+        return vocabulary.check(value, "severity_tiers", where="severity_tier")
+
+    @field_validator("milestones")
+    @classmethod
+    def _known_milestones(cls, value: dict[str, Milestone]) -> dict[str, Milestone]:
+        for name in value:
+            vocabulary.check(name, "milestones", where="milestones")
+        return value
+
+
+def relations(content: dict[str, Any]) -> Iterator[tuple[Place, str]]:
+    """Yield what is wrong between the parts of ``incident.yaml``: repeated ids, unknown systems."""
+    yield from repeated(content, "systems")
+    yield from repeated(content, "sources")
+    known = [str(system.get("id")) for _, system in entries(content, "systems")]
+    named = [((*place, end), edge.get(end)) for place, edge in entries(content, "dependencies") for end in ("cause", "effect")]
+    symptom = content.get("symptom")
+    if isinstance(symptom, dict):
+        named.append((("symptom", "system"), symptom.get("system")))
+    for place, name in named:
+        if isinstance(name, str) and name not in known:
+            yield place, f"unknown system {name!r}{did_you_mean(name, known)}"

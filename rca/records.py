@@ -1,0 +1,91 @@
+"""Results that several floors share: what an analysis hands on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+__all__ = ["Attribution", "ChangeFit", "Trace"]
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """Which system broke first, or why that cannot be told.
+
+    Attributes
+    ----------
+    symptom : tuple of str
+        (system, metric) by which the incident was noticed.
+    candidates : DataFrame
+        Indexed by ``system``, best first; empty when abstained. Columns: ``rank`` (ties share the worst
+        rank), ``score``, ``deviation`` (robust standard deviations, harmful direction), ``own_excess``,
+        ``metric`` (the one that moved most), ``onset`` (UTC), ``onset_error`` (Timedelta, sampling step),
+        ``path`` (tuple of systems to the symptom), ``sentence``.
+    deviations : DataFrame
+        One row per (system, metric) examined, also when abstained. Columns: ``system``, ``metric``,
+        ``before`` and ``during`` (medians), ``deviation``, ``onset``, ``note``.
+    abstained : str or None
+        The reason in a sentence, when nobody is named.
+    """
+
+    symptom: tuple[str, str]
+    candidates: pd.DataFrame
+    deviations: pd.DataFrame
+    abstained: str | None = None
+
+    @property
+    def first(self) -> str | None:
+        """The system named as the first cause, or None when abstained."""
+        return None if self.abstained else str(self.candidates.index[0])
+
+
+@dataclass(frozen=True, eq=False)
+class ChangeFit:
+    """Which change fits the first cause, or why none does.
+
+    Attributes
+    ----------
+    candidates : DataFrame
+        One row per change considered, best first. Columns: ``event_id``, ``time``, ``system``, ``kind``,
+        ``message``, ``ref``, ``fits`` (bool), ``delay`` (Timedelta from the change to the onset), ``reason``.
+    abstained : str or None
+        The reason in a sentence, when none is named.
+    """
+
+    candidates: pd.DataFrame
+    abstained: str | None = None
+
+    @property
+    def best(self) -> str | None:
+        """The event_id of the change named, or None when abstained."""
+        return None if self.abstained else str(self.candidates["event_id"].iloc[0])
+
+
+@dataclass(frozen=True, eq=False)
+class Attribution:
+    """Contributions of each feature to each prediction of one model.
+
+    Attributes
+    ----------
+    values : DataFrame, shape (n_rows, n_features)
+        SHAP values, index and columns as the rows explained, in the unit of `output`.
+    base_value : float
+        Expected output; ``base_value + values.sum(axis=1)`` is the model's own output.
+    output : str
+        ``"margin"`` (log-odds for a binary classifier) or ``"prediction"`` (regression).
+    model_id : str
+        Hash of the model's content: tells whether two attributions are of one model.
+    rows_id : str
+        Hash of the rows explained: tells whether two attributions are of the same rows.
+    additivity_error : float
+        Largest absolute difference between the sum and the model's own output.
+    """
+
+    values: pd.DataFrame
+    base_value: float
+    output: str
+    model_id: str
+    rows_id: str
+    additivity_error: float
+    notes: tuple[str, ...] = field(default=())

@@ -1,0 +1,164 @@
+"""The tables that all floors share: their columns, types and meaning, checked once at the border.
+
+``events``
+    One row an event, sorted by (time, source, position, event_id).
+``metrics``
+    Long form: one row a measured value.
+``dependencies``
+    One row an edge ``cause -> effect``: a fault in ``cause`` can reach ``effect``.
+``spans``
+    One row a span of a distributed trace; made into dependencies on the way in.
+
+Times are UTC (``datetime64[ns, UTC]``) and empty when undated, never invented.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from rca.errors import InputError, UnknownName, did_you_mean, raise_all
+from rca.times import UTC
+
+__all__ = ["COLUMNS", "REQUIRED", "SEVERITY", "check", "empty", "severity_number"]
+
+TEXT = "str"
+COLUMNS: Mapping[str, Mapping[str, str]] = {
+    "events": {
+        "event_id": TEXT,  # hash of source and native id, or of source and raw record
+        "time": UTC,
+        "time_end": UTC,
+        "time_earliest": UTC,  # interval in which the event happened, when not exact
+        "time_latest": UTC,
+        "time_text": TEXT,  # as received
+        "zone_basis": TEXT,  # explicit, declared
+        "system": TEXT,
+        "kind": TEXT,  # id in vocabulary event_kinds
+        "severity": "Int64",  # OpenTelemetry's 1-24
+        "message": TEXT,
+        "actor": TEXT,  # a person's name or handle; a pseudonym in reports
+        "ref": TEXT,  # commit, version, ticket or message id
+        "trace_id": TEXT,
+        "attributes": TEXT,  # the other fields of the record, as JSON
+        "source": TEXT,
+        "position": "int64",  # 1-based row or line in the source
+        "locator": TEXT,  # the same for people: "alerts.csv row 3"
+        "raw_sha256": TEXT,
+        "count": "int64",  # identical records folded into this row
+    },
+    "metrics": {
+        "time": UTC,
+        "system": TEXT,
+        "metric": TEXT,
+        "value": "float64",
+        "source": TEXT,
+    },
+    "dependencies": {
+        "cause": TEXT,
+        "effect": TEXT,
+        "basis": TEXT,  # declared, table, spans
+        "count": "int64",  # how often seen
+        "source": TEXT,
+    },
+    "spans": {
+        "trace_id": TEXT,
+        "span_id": TEXT,
+        "parent_id": TEXT,
+        "system": TEXT,
+        "name": TEXT,
+        "time": UTC,
+        "status": TEXT,
+        "source": TEXT,
+    },
+}
+REQUIRED: Mapping[str, tuple[str, ...]] = {
+    "events": ("time", "kind", "message"),
+    "metrics": ("time", "system", "metric", "value"),
+    "dependencies": ("cause", "effect"),
+    "spans": ("span_id", "system"),
+}
+# First number of each range in the OpenTelemetry log data model, and the words other systems use.
+SEVERITY: Mapping[str, int] = {
+    "trace": 1, "debug": 5, "info": 9, "informational": 9, "notice": 10, "low": 10,
+    "warn": 13, "warning": 13, "medium": 13, "minor": 13, "error": 17, "err": 17, "high": 17, "major": 17,
+    "critical": 21, "crit": 21, "fatal": 21, "alert": 21, "emergency": 24, "page": 21,
+}  # fmt: skip
+
+
+def severity_number(word: str) -> int | None:
+    """Return OpenTelemetry's severity number of a word or number, or None when it says nothing.
+
+    Examples
+    --------
+    >>> severity_number("WARN"), severity_number("17"), severity_number("teal")
+    (13, 17, None)
+    """
+    text = word.strip().lower()
+    if text.isdigit() and 1 <= int(text) <= 24:
+        return int(text)
+    return SEVERITY.get(text)
+
+
+def empty(table: str) -> pd.DataFrame:
+    """Return `table` with its columns and types and no rows.
+
+    Examples
+    --------
+    >>> list(empty("dependencies"))
+    ['cause', 'effect', 'basis', 'count', 'source']
+    """
+    return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in COLUMNS[table].items()})
+
+
+def check(frame: pd.DataFrame, table: str, *, where: str = "") -> pd.DataFrame:
+    """Return a copy of `frame` with exactly the columns and types of `table`, or raise.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Columns that are missing and not required are added empty.
+    table : str
+        A key of `COLUMNS`.
+    where : str
+        Place for error messages, usually the file.
+
+    Raises
+    ------
+    UnknownName
+        A column that the table does not have, with the nearest name.
+    InputError
+        A required column that is missing or holds empty values, or a value of another type.
+    """
+    where = where or table
+    columns = COLUMNS[table]
+    problems = [
+        f"{where}: unknown column {name!r}{did_you_mean(str(name), columns)}" for name in frame.columns if name not in columns
+    ]
+    raise_all(problems, UnknownName)
+    problems = [f"{where}: required column {name!r} is missing" for name in REQUIRED[table] if name not in frame.columns]
+    raise_all(problems)
+    out = empty(table).reindex(range(len(frame)))
+    for name, kind in columns.items():
+        try:
+            if name in frame.columns:
+                out[name] = _cast(frame[name].reset_index(drop=True), kind)
+            elif kind == TEXT:
+                out[name] = ""
+            elif kind == "int64":
+                out[name] = 1
+            out[name] = out[name].astype(kind)
+        except (TypeError, ValueError) as error:
+            raise InputError(f"{where}: column {name!r} is not of type {kind} ({error})") from error
+    for name in REQUIRED[table]:
+        if columns[name] == TEXT and (out[name] == "").any():
+            rows = (out.index[out[name] == ""] + 1).tolist()
+            problems.append(f"{where}: row {rows[0]}: {name!r} is empty ({len(rows)} such rows)")
+    raise_all(problems)
+    return out
+
+
+def _cast(column: pd.Series, kind: str) -> pd.Series:
+    if kind == TEXT:
+        return column.astype(object).where(column.notna(), "").astype(str).astype(TEXT)
+    return column.astype(kind)
