@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rca import conclusions, evidence, files, yamlfile
+import pandas as pd
+
+from rca import conclusions, evidence, files, times, yamlfile
 from rca.conclusions import Analysis
 from rca.errors import InputError, MissingFile, RcaError, UnsafeInput
+from rca.evidence import Evidence
 from rca.incident import model
 from rca.incident.model import IncidentFile
 
@@ -47,6 +50,34 @@ class Incident:
     def changed(self) -> frozenset[str]:
         """Paths of raw files that are not as recorded."""
         return frozenset(line.split(": ", 1)[0] for line in self.differences)
+
+    @property
+    def milestones(self) -> pd.DataFrame:
+        """The declared milestones: columns time, earliest, latest (UTC), evidence, note."""
+        rows = {
+            name: (item.time, item.earliest, item.latest, _labels(item.evidence), item.note)
+            for name, item in self.file.milestones.items()
+        }
+        columns = ["time", "earliest", "latest", "evidence", "note"]
+        table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+        return table.astype({"time": times.UTC, "earliest": times.UTC, "latest": times.UTC})
+
+    @property
+    def impact(self) -> pd.DataFrame:
+        """The declared impact: columns quantity, value, of, low, high, unit, basis; "not measured" where so."""
+        declared = self.file.impact
+        figures = {
+            "affected users": declared.affected_users,
+            "affected decisions": declared.affected_decisions,
+            **{f"affected group: {name}": figure for name, figure in declared.affected_groups.items()},
+            "cost": declared.cost,
+        }
+        rows = [
+            (name, item.value, item.of, item.low, item.high, item.unit, _labels(item.evidence) or "not measured", item.note)
+            for name, item in figures.items()
+        ]
+        columns = ["quantity", "value", "of", "low", "high", "unit", "basis", "note"]
+        return pd.DataFrame(rows, columns=columns).astype({name: "float64" for name in ("value", "of", "low", "high")})
 
     def path(self, name: str) -> Path:
         """Return the path of a file of this incident; `name` cannot leave the folder."""
@@ -122,6 +153,10 @@ def _named_files(record: IncidentFile, analysis: Analysis) -> Iterator[tuple[str
     claims = (*figures, *record.impact.affected_groups.values(), *record.milestones.values())
     yield from ((INCIDENT, item.file) for claim in claims for item in claim.evidence if item.file)
     yield from ((ANALYSIS, item.file) for item in analysis.evidence if item.file)
+
+
+def _labels(items: Iterable[Evidence]) -> str:
+    return "; ".join(item.label for item in items)
 
 
 def check(path: str | Path) -> list[str]:
