@@ -1,0 +1,199 @@
+"""The command ``rca``: nothing but calls; heavy imports stand inside the commands that need them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rca import __version__
+from rca.errors import AnalysisError, InputError
+
+if TYPE_CHECKING:
+    from rca.report import Outcome
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    help="Root-cause analysis of AI incidents: from raw exports to a post-mortem with evidence.",
+)
+Folder = Annotated[Path, typer.Argument(metavar="PATH", help="The incident folder (it holds incident.yaml).")]
+Out = Annotated[Path, typer.Option("--out", help="Where reports go; each incident gets a folder of its own.")]
+WithNames = Annotated[bool, typer.Option("--with-names", help="Show people's names instead of pseudonyms.")]
+Trust = Annotated[bool, typer.Option("--trust", help="Load model files that can run code, such as pickles.")]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def demo(out: Out = Path("reports")) -> None:
+    """Make the post-mortem of the incident that comes with the package."""
+    from rca import share
+
+    _report(share.path("datasets/fraud-model-regression"), out)
+
+
+@app.command()
+def new(
+    incident_id: Annotated[str, typer.Argument(metavar="ID", help="Letters, digits, '.', '_' and '-'.")],
+    where: Annotated[Path, typer.Option("--in", help="Folder to make it in.")] = Path("datasets"),
+) -> None:
+    """Make the folder of a new incident, with a commented template to fill in."""
+    from rca import incident
+
+    folder = incident.new(incident_id, where)
+    typer.echo(f"{folder}: put raw exports into {folder / 'sources'}, then describe them in {folder / 'incident.yaml'}")
+
+
+@app.command()
+def check(path: Folder, trust: Trust = False) -> None:
+    """Read an incident folder and list everything that is wrong with it."""
+    from rca import incident, modelfile, sources
+
+    found = incident.load(path)
+    problems = []
+    try:
+        records = sources.read(found, progress=sys.stderr.isatty())
+    except InputError as error:
+        problems += error.problems
+    try:
+        modelfile.evidence(found, trust=trust)
+    except InputError as error:
+        problems += error.problems
+    if problems:
+        raise InputError("\n".join(problems))
+    counts = f"{len(records.events):,} events, {len(records.metrics):,} metric values, {len(records.dependencies):,} dependencies"
+    typer.echo(f"{path}: no problems; {len(found.file.sources)} sources, {counts}")
+    for note in records.notes:
+        typer.echo(f"note: {note}")
+
+
+@app.command()
+def manifest(
+    path: Folder,
+    accept: Annotated[bool, typer.Option("--accept", help="Record files that changed since as well.")] = False,
+) -> None:
+    """Record the SHA-256 of the raw exports and model files in MANIFEST.json."""
+    from rca import evidence, incident
+
+    incident.load(path)
+    for name in evidence.record(path, accept=accept):
+        typer.echo(name)
+
+
+@app.command()
+def verify(path: Folder) -> None:
+    """Say which raw files are not as they were recorded; exit code 1 if there is one."""
+    from rca import evidence
+
+    differences = evidence.verify(path)
+    for line in differences:
+        typer.echo(line, err=True)
+    if differences:
+        raise typer.Exit(1)
+    typer.echo(f"{path}: {len(evidence.recorded(path))} files as recorded")
+
+
+@app.command()
+def schema(out: Annotated[Path, typer.Option("--out", help="Folder to write to.")] = Path()) -> None:
+    """Write the JSON Schema of incident.yaml and analysis.yaml, for editors."""
+    from rca import files, incident
+
+    for name, content in incident.schema().items():
+        typer.echo(files.write(out / f"{Path(name).stem}.schema.json", files.canonical_json(content)))
+
+
+@app.command()
+def report(path: Folder, out: Out = Path("reports"), with_names: WithNames = False, trust: Trust = False) -> None:
+    """Make the post-mortem of an incident: HTML, Markdown, the executed notebook, tables, run.json."""
+    _report(path, out, with_names=with_names, trust=trust)
+
+
+@app.command()
+def run(
+    notebook: Annotated[str, typer.Argument(metavar="NOTEBOOK", help="A file, or the name of a question: what-broke-first.")],
+    path: Folder,
+    given: Annotated[list[str] | None, typer.Option("-p", metavar="NAME=VALUE", help="A parameter of the notebook.")] = None,
+    out: Out = Path("reports"),
+    with_names: WithNames = False,
+    trust: Trust = False,
+) -> None:
+    """Run one notebook, such as a single question, on an incident."""
+    from rca import incident
+    from rca.report import incidents
+
+    chosen = _notebook(notebook)
+    pairs = [item.partition("=") for item in given or []]
+    wrong = [f"-p {name}: not of the form NAME=VALUE" for name, sign, _ in pairs if not (name and sign)]
+    if wrong:
+        raise InputError("\n".join(wrong))
+    folder = out / incident.load(path).file.id / chosen.stem
+    outcome = incidents.make(
+        path, chosen, folder, given={name: value for name, _, value in pairs}, with_names=with_names, trust=trust,
+        progress=sys.stderr.isatty(),
+    )  # fmt: skip
+    _finish(outcome)
+
+
+def _notebook(name: str) -> Path:
+    """Return the notebook that a file name or the name of a question means."""
+    from rca import share
+    from rca.errors import MissingFile, did_you_mean
+
+    if Path(name).suffix == ".ipynb":
+        return Path(name)
+    known = {path.stem: path for path in sorted(share.path("notebooks").rglob("*.ipynb"))}
+    if name not in known:
+        raise MissingFile(f"no notebook {name!r}{did_you_mean(name, known)}")
+    return known[name]
+
+
+def _report(path: Path, out: Path, *, with_names: bool = False, trust: bool = False) -> None:
+    from rca import incident, share
+    from rca.report import incidents
+
+    folder = out / incident.load(path).file.id
+    notebook = share.path("notebooks/postmortem.ipynb")
+    outcome = incidents.make(
+        path, notebook, folder, with_names=with_names, trust=trust, progress=sys.stderr.isatty()
+    )
+    _finish(outcome)
+
+
+def _finish(outcome: Outcome) -> None:
+    """Name the page; where cells failed, say which and exit with 1."""
+    for failure in outcome.failed:
+        typer.echo(f"rca: cell {failure.cell} failed: {failure.error}", err=True)
+    typer.echo(outcome.html)
+    if outcome.failed:
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    """Run the command: exit code 2 for what the user gave, 1 for a failed analysis."""
+    try:
+        app()
+    except (InputError, AnalysisError) as error:
+        for line in str(error).splitlines():
+            typer.echo(f"rca: {line}", err=True)
+        sys.exit(2 if isinstance(error, InputError) else 1)
+
+
+if __name__ == "__main__":
+    main()

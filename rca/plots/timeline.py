@@ -1,0 +1,141 @@
+"""Picture of a timeline: lanes by system, kinds by marker, milestones and windows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib.dates as mdates
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+__all__ = ["timeline"]
+
+# Okabe-Ito colours; every kind differs by marker as well.
+# Drawn in this order, so that the rare ones lie on top.
+_KINDS = {
+    "log": ("#7F7F7F", "|", "log record"),
+    "other": ("#CC79A7", "s", "other"),
+    "people": ("#009E73", "o", "people"),
+    "change": ("#0072B2", "D", "change"),
+    "alert": ("#D55E00", "^", "alert"),
+}
+_PEOPLE = ("ticket", "chat", "statement", "status", "notified", "escalated", "handed_over", "decided", "audit")
+_CHANGES = (
+    "deploy", "commit", "flag", "config_change", "model_version", "training_run", "data_load", "campaign", "rollback",
+)  # fmt: skip
+_LANES = 18
+
+
+def timeline(
+    table: pd.DataFrame,
+    milestones: pd.DataFrame | None = None,
+    windows: Sequence[tuple[str, pd.Timestamp, pd.Timestamp]] = (),
+    *,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw events in lanes by system.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Schema ``events``; an event known only as an interval is a bar, and those without any time are counted
+        in the axis label.
+    milestones : DataFrame, optional
+        From `rca.timeline.milestones`: a line each, or a band where only an interval is known.
+    windows : sequence of (name, start, end)
+        Shaded and named below the axis.
+    ax : Axes, optional
+        Where to draw; default a new figure.
+
+    Returns
+    -------
+    Axes
+        One collection of markers a group of kinds, at most 18 lanes (the rest share one, said in its label).
+    """
+    placed = table.assign(start=table["time"].fillna(table["time_earliest"])).dropna(subset=["start"])
+    dated = placed[placed["time"].notna()]
+    lanes = _lanes(placed)
+    if ax is None:
+        ax = Figure(figsize=(10, 2.2 + 0.34 * max(len(lanes), 1)), layout="constrained").subplots()
+    group = dated["kind"].map(_group)
+    height = dated["system"].map(lambda name: lanes.index(name if name in lanes else lanes[-1])) if len(dated) else group
+    for key, (colour, marker, label) in _KINDS.items():
+        chosen = group == key
+        if chosen.any():
+            size, alpha = (60, 0.35) if key == "log" else (46, 0.9)
+            edge: dict[str, Any] = {} if marker == "|" else {"edgecolors": "white", "linewidths": 0.6}
+            ax.scatter(dated.loc[chosen, "time"], height[chosen], s=size, c=colour, marker=marker, alpha=alpha, label=label, zorder=3, **edge)
+    _intervals(ax, placed, lanes)
+    ax.set_yticks(range(len(lanes)), [name or "(no system)" for name in lanes], parse_math=False)
+    ax.set_ylim(len(lanes) - 0.4, -0.6)
+    _span(ax, placed, milestones)
+    for name, start, end in windows:
+        ax.axvspan(start, end, color="#56B4E9" if name == "before" else "#E69F00", alpha=0.10, zorder=0, label=f"window: {name}")
+    _milestones(ax, milestones, len(lanes))
+    locator = mdates.AutoDateLocator(maxticks=9)
+    ax.xaxis.set_major_locator(locator)
+    ax.xaxis.set_major_formatter(mdates.ConciseDateFormatter(locator))
+    undated = len(table) - len(placed)
+    ax.set_xlabel("time (UTC)" + (f"; {undated} undated events not drawn" if undated else ""))
+    ax.grid(axis="x", color="#E5E5E5", linewidth=0.7, zorder=0)
+    ax.spines[["top", "right", "left"]].set_visible(False)
+    ax.tick_params(axis="y", length=0)
+    if ax.get_legend_handles_labels()[0]:
+        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16 - 0.5 / max(len(lanes), 2)), ncols=6, frameon=False, fontsize=9)
+    return ax
+
+
+def _group(kind: str) -> str:
+    if kind in ("alert", "log"):
+        return kind
+    return "change" if kind in _CHANGES else "people" if kind in _PEOPLE else "other"
+
+
+def _lanes(placed: pd.DataFrame) -> list[str]:
+    """Return the systems in order of their first event; the least busy share one lane when there are many."""
+    first = placed.groupby("system")["start"].min().sort_values(kind="stable")
+    if len(first) <= _LANES:
+        return list(first.index)
+    busy = placed["system"].value_counts().head(_LANES - 1).index
+    return [name for name in first.index if name in busy] + [f"{len(first) - len(busy)} other systems"]
+
+
+def _intervals(ax: Axes, placed: pd.DataFrame, lanes: list[str]) -> None:
+    unsure = placed[placed["time_earliest"].notna() & placed["time_latest"].notna()]
+    for row in unsure.itertuples():
+        lane = lanes.index(row.system if row.system in lanes else lanes[-1])
+        ax.hlines(lane, row.time_earliest, row.time_latest, color="#444444", linewidth=2.4, zorder=2)
+
+
+def _span(ax: Axes, placed: pd.DataFrame, milestones: pd.DataFrame | None) -> None:
+    """Set the time axis to the events and milestones, so that a long reference window does not squeeze them."""
+    stamps = [placed["start"], placed["time_latest"]]
+    if milestones is not None:
+        stamps += [milestones["earliest"], milestones["latest"]]
+    seen = pd.concat(stamps).dropna()
+    if len(seen):
+        margin = max((seen.max() - seen.min()) * 0.03, pd.Timedelta(minutes=1))
+        ax.set_xlim(seen.min() - margin, seen.max() + margin)
+
+
+def _milestones(ax: Axes, milestones: pd.DataFrame | None, lanes: int) -> None:
+    known = milestones.dropna(subset=["earliest"]) if milestones is not None else pd.DataFrame()
+    if known.empty:
+        return
+    low, high = ax.get_xlim()
+    taken: list[tuple[float, int]] = []
+    for row in known.sort_values(["earliest", "latest"], kind="stable").itertuples():
+        start, end = mdates.date2num(row.earliest), mdates.date2num(row.latest)
+        if end > start:
+            ax.axvspan(row.earliest, row.latest, color="#000000", alpha=0.12, linewidth=0, zorder=1)
+        ax.axvline(row.earliest, color="#000000", linewidth=1, linestyle="--", zorder=2)
+        width = 0.0088 * (len(row.name) + 2) * (high - low)
+        left = min(start, high - width)
+        level = next(n for n in range(len(known) + 1) if all(left > right or used != n for right, used in taken))
+        taken.append((left + width, level))
+        ax.annotate(
+            row.name, (left, 1.0), xycoords=("data", "axes fraction"), xytext=(3, 4 + 12 * level), textcoords="offset points",
+            fontsize=9, fontweight="bold", parse_math=False, annotation_clip=False,
+        )  # fmt: skip
