@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
+from rca.times import show
+
 __all__ = ["Attribution", "ChangeFit", "Trace"]
 
 
@@ -35,6 +37,11 @@ class Trace:
     abstained: str | None = None
 
     @property
+    def answer(self) -> str:
+        """The answer in a sentence: what is known of the best candidate, or why nobody is named."""
+        return self.abstained or str(self.candidates["sentence"].iloc[0])
+
+    @property
     def first(self) -> str | None:
         """The system named as the first cause, or None when abstained."""
         return None if self.abstained else str(self.candidates.index[0])
@@ -57,6 +64,14 @@ class ChangeFit:
     abstained: str | None = None
 
     @property
+    def answer(self) -> str:
+        """The answer in a sentence: the change named and why it fits, or why none is named."""
+        if self.abstained:
+            return self.abstained
+        change = self.candidates.iloc[0]
+        return f"{change['kind']} of {change['system']} at {show(change['time'])} ({change['message']}): {change['reason']}"
+
+    @property
     def best(self) -> str | None:
         """The event_id of the change named, or None when abstained."""
         return None if self.abstained else str(self.candidates["event_id"].iloc[0])
@@ -73,13 +88,16 @@ class Attribution:
     base_value : float
         Expected output; ``base_value + values.sum(axis=1)`` is the model's own output.
     output : str
-        ``"margin"`` (log-odds for a binary classifier) or ``"prediction"`` (regression).
+        ``"margin"`` (log-odds of a binary classifier), ``"probability"`` (of the second class, for a classifier
+        without a margin) or ``"prediction"`` (regression).
     model_id : str
         Hash of the model's content: tells whether two attributions are of one model.
     rows_id : str
         Hash of the rows explained: tells whether two attributions are of the same rows.
     additivity_error : float
         Largest absolute difference between the sum and the model's own output.
+    notes : tuple of str
+        How the values were computed, and what they cannot say.
     """
 
     values: pd.DataFrame
