@@ -1,0 +1,10 @@
+"""Reports: a notebook run with parameters, as a page, Markdown, the executed notebook and tables."""
+
+from __future__ import annotations
+
+from rca.report.failures import Failure
+from rca.report.opening import load
+from rca.report.render import Cover
+from rca.report.runner import Outcome, report, run
+
+__all__ = ["Cover", "Failure", "Outcome", "load", "report", "run"]
