@@ -18,13 +18,23 @@ from typing import Any
 
 import pandas as pd
 
-from rca.errors import InputError, shorten
+from rca import vocabulary
+from rca.errors import InputError, UnknownName, did_you_mean, raise_all, shorten
 from rca.wording import clean, exact, in_markdown, plain
 
 __all__ = ["show"]
 
 DPI = 144
 LONGEST = 500
+# Columns whose ids are shown by the name that the vocabulary gives them.
+_WORDS: Mapping[str, tuple[str, ...]] = {
+    "role": ("finding_roles",),
+    "state": ("action_states",),
+    "kind": ("event_kinds", "why_kinds"),
+    "milestone": ("milestones",),
+    "from": ("milestones",),
+    "to": ("milestones",),
+}
 _NAME = re.compile(r"[a-z0-9_]{1,64}")
 
 
@@ -38,7 +48,9 @@ class _Grid:
     keys: int
 
 
-def show(item: object, name: str = "", *, caption: str = "", alt: str = "", rows: int = 30) -> None:
+def show(
+    item: object, name: str = "", *, caption: str = "", alt: str = "", rows: int = 30, columns: Sequence[str] = ()
+) -> None:
     """Display a table, a picture or sentences in a notebook, safely and in every form a report needs.
 
     Parameters
@@ -54,15 +66,20 @@ def show(item: object, name: str = "", *, caption: str = "", alt: str = "", rows
         Alternative text of a picture for those who cannot see it; the caption when empty.
     rows : int, default 30
         Largest number of rows shown; the CSV has them all.
+    columns : sequence of str, optional
+        Columns of a table that are shown, in this order; the CSV has them all.
 
     Raises
     ------
+    UnknownName
+        If `columns` names one that the table does not have.
     InputError
         If `item` is of another kind, `name` is no plain file stem, or a picture has neither caption nor alt.
 
     Notes
     -----
-    `rca.wording.plain` words the cells shown (times, durations, numbers to four significant digits). Text beyond
+    `rca.wording.plain` words the cells shown (times, durations, numbers to four significant digits), and ids
+    of the vocabularies in columns such as ``role`` and ``kind`` show as their names. Text beyond
     500 characters is cut with ``…``, and columns of nothing but empty texts are left out. `rca.wording.exact`
     words the cells of the CSV: nothing is cut or left out, and nothing is a formula to a spreadsheet. The index
     is in the CSV when it has a name.
@@ -86,7 +103,9 @@ def show(item: object, name: str = "", *, caption: str = "", alt: str = "", rows
     if isinstance(item, pd.Series):
         item = item.to_frame(item.name if item.name is not None else "value")
     if isinstance(item, pd.DataFrame):
-        _emit(*_table(item, name, caption, rows))
+        unknown = [column for column in columns if column not in item.columns]
+        raise_all([f"show: no column {one!r}{did_you_mean(one, map(str, item.columns))}" for one in unknown], UnknownName)
+        _emit(*_table(item, name, caption, rows, list(columns) or list(item.columns)))
     elif isinstance(item, str) or _is_texts(item):
         if name:
             raise InputError(f"show: name {name!r} is given, but only tables and pictures have names")
@@ -132,10 +151,18 @@ def _grid(frame: pd.DataFrame, rows: int) -> _Grid:
     parts, keys = _columns(frame)
     if len(frame):
         parts = parts[:keys] + [part for part in parts[keys:] if not _is_blank(part[1])]
-    shown = [[_cut(plain(value)) for value in column.iloc[:rows]] for _, column in parts]
+    shown = [[_cut(_worded(name, value)) for value in column.iloc[:rows]] for name, column in parts]
     classes = [_class(column, texts) for (_, column), texts in zip(parts, shown, strict=True)]
     lines = tuple(zip(*shown, strict=True)) if shown else ()
     return _Grid(tuple(_cut(_heading(name)) for name, _ in parts), tuple(classes), lines, keys)
+
+
+def _worded(name: str, value: object) -> str:
+    """Return a cell in words: the vocabulary's name of an id in a column of ids, else as `plain` has it."""
+    for known in _WORDS.get(name, ()) if isinstance(value, str) else ():
+        if value in vocabulary.ids(known):
+            return str(vocabulary.table(known).loc[value, "name"])
+    return plain(value)
 
 
 def _is_blank(column: pd.Series) -> bool:
@@ -153,9 +180,11 @@ def _class(column: pd.Series, texts: Sequence[str]) -> str:
     return "rca-long" if longest > 60 else "rca-text"
 
 
-def _table(frame: pd.DataFrame, name: str, caption: str, rows: int) -> tuple[dict[str, str], dict[str, Any]]:
+def _table(
+    frame: pd.DataFrame, name: str, caption: str, rows: int, columns: list[Any]
+) -> tuple[dict[str, str], dict[str, Any]]:
     """Return the mime bundle of a table and its metadata."""
-    grid = _grid(frame, rows)
+    grid = _grid(frame[columns] if columns != list(frame.columns) else frame, rows)
     if not len(frame):
         more = "No rows."
     elif len(frame) > rows:

@@ -38,7 +38,7 @@ def clean(text: str) -> str:
 
 
 def duration(value: object) -> str:
-    """Return a duration in its two largest units; what is less is cut off.
+    """Return a duration in its two largest units that are not zero; what is less is cut off.
 
     Parameters
     ----------
@@ -47,8 +47,8 @@ def duration(value: object) -> str:
 
     Examples
     --------
-    >>> duration(pd.Timedelta("2h 5min")), duration(pd.Timedelta("90s")), duration(pd.NaT) == MISSING
-    ('2 h 5 min', '1 min 30 s', True)
+    >>> duration(pd.Timedelta("2h 5min 3s")), duration(pd.Timedelta("1D 42min")), duration(pd.NaT) == MISSING
+    ('2 h 5 min', '1 d 42 min', True)
     """
     span = pd.Timedelta(value)
     if pd.isna(span):
@@ -61,8 +61,7 @@ def duration(value: object) -> str:
     for unit, size in _UNITS:
         parts.append((left // size, unit))
         left %= size
-    first = next(place for place, (count, _) in enumerate(parts) if count)
-    return sign + " ".join(f"{count} {unit}" for count, unit in parts[first : first + 2] if count)
+    return sign + " ".join([f"{count} {unit}" for count, unit in parts if count][:2])
 
 
 def plain(value: object) -> str:

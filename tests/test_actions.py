@@ -24,7 +24,12 @@ def cause(name: str, role: str = "root_cause", status: str = "open") -> Finding:
 
 
 def test_actions_stand_by_due_date_then_id_and_undated_ones_last() -> None:
-    given = [action("a3"), action("a2", due="2025-05-01"), action("a1", due="2025-05-01"), action("a4", due="2025-04-01")]
+    given = [
+        action("a3"),
+        action("a2", due="2025-05-01"),
+        action("a1", due="2025-05-01"),
+        action("a4", due="2025-04-01"),
+    ]
     table = actions.table(given, ids=[], as_of=AS_OF)
     assert table["id"].tolist() == ["a4", "a1", "a2", "a3"]
     assert [str(day) for day in table["due"]] == ["2025-04-01", "2025-05-01", "2025-05-01", "None"]
@@ -50,9 +55,16 @@ def test_an_action_is_overdue_when_its_day_is_over_in_utc(as_of: str, late: bool
 
 
 def test_smart_names_what_is_missing() -> None:
-    full = {"owner": "ML lead", "due": "2025-05-01", "measure": "Recall", "achievable": "Two weeks", "relevant": "Recall"}
+    full = {
+        "owner": "ML lead",
+        "due": "2025-05-01",
+        "measure": "Recall",
+        "achievable": "Two weeks",
+        "relevant": "Recall",
+    }
     absent = {
-        "owner": "specific", "due": "time-bound", "measure": "measurable", "achievable": "achievable", "relevant": "relevant",
+        "owner": "specific", "due": "time-bound", "measure": "measurable", "achievable": "achievable",
+        "relevant": "relevant",
     }  # fmt: skip
     assert actions.table([action(**full)], ids=[], as_of=AS_OF)["smart"].tolist() == ["complete"]
     for field, word in absent.items():

@@ -18,7 +18,7 @@ from PIL import Image
 
 from rca import display
 from rca.display import show
-from rca.errors import InputError
+from rca.errors import InputError, UnknownName
 from rca.wording import MISSING, duration, exact, in_markdown, plain
 
 HOSTILE = '</td><script>alert(1)</script><img src=x onerror="alert(2)">|`*_[x](javascript:alert(3))'
@@ -226,3 +226,23 @@ def test_what_cannot_be_shown_is_refused_by_its_kind():
 def test_outside_a_notebook_the_text_is_printed(capsys):
     show(pd.DataFrame({"n": [1, 20]}), caption="Counts")
     assert capsys.readouterr().out == "Counts\n N\n 1\n20\n"
+
+
+def test_chosen_columns_are_shown_and_the_csv_keeps_all(shown):
+    frame = pd.DataFrame({"a": [1], "b": [2], "c": [3]})
+    show(frame, "t", columns=["c", "a"])
+    data = shown[0][0]
+    assert data["text/plain"].splitlines()[0].split() == ["C", "A"]
+    assert data["text/csv"] == "a,b,c\n1,2,3\n"
+
+
+def test_a_chosen_column_that_is_not_there_is_refused_with_the_nearest_name():
+    with pytest.raises(UnknownName, match="did you mean 'deviation'"):
+        show(pd.DataFrame({"deviation": [1]}), columns=["devation"])
+
+
+def test_ids_of_vocabularies_are_shown_by_name_and_kept_in_the_csv(shown):
+    show(pd.DataFrame({"role": ["root_cause"], "other": ["root_cause"]}), "t")
+    data = shown[0][0]
+    assert data["text/plain"].splitlines()[1].split("  ") == ["Root cause", "root_cause"]
+    assert "root_cause,root_cause" in data["text/csv"]

@@ -46,7 +46,11 @@ def test_the_sets_have_the_sizes_that_their_names_say() -> None:
 
 
 def test_an_unknown_category_is_refused_with_its_place_and_the_nearest() -> None:
-    bones = [Bone(category="Data", cause="Late"), Bone(category="Proces", cause="No gate"), Bone(category="Zzz", cause="x")]
+    bones = [
+        Bone(category="Data", cause="Late"),
+        Bone(category="Proces", cause="No gate"),
+        Bone(category="Zzz", cause="x"),
+    ]
     with pytest.raises(UnknownName) as caught:
         fishbone.build(bones)
     assert caught.value.problems == (
@@ -67,7 +71,11 @@ def test_own_categories_need_distinct_names(names: list[str]) -> None:
 
 
 def test_a_cause_given_twice_under_one_category_is_refused() -> None:
-    bones = [Bone(category="Data", cause="Late"), Bone(category="People", cause="Late"), Bone(category="data", cause=" late")]
+    bones = [
+        Bone(category="Data", cause="Late"),
+        Bone(category="People", cause="Late"),
+        Bone(category="data", cause=" late"),
+    ]
     with pytest.raises(InputError, match=r"cause 3 \('late'\) stands twice under Data"):
         fishbone.build(bones)
 
@@ -81,5 +89,7 @@ def test_the_sets_cannot_be_changed_by_their_readers() -> None:
 def test_nothing_is_lost_and_nothing_added(pairs: list[tuple[str, int]]) -> None:
     table = fishbone.build([Bone(category=name, cause=f"cause {n}") for name, n in pairs])
     recorded = table[table["status"] != ""]
-    assert sorted(zip(recorded["category"], recorded["cause"], strict=True)) == sorted((a, f"cause {n}") for a, n in pairs)
+    assert sorted(zip(recorded["category"], recorded["cause"], strict=True)) == sorted(
+        (a, f"cause {n}") for a, n in pairs
+    )
     assert set(table["category"]) == set(fishbone.sets()["4"])

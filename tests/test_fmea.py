@@ -16,13 +16,17 @@ from rca.conclusions import FailureMode
 from rca.errors import InputError
 
 # A second transcription, by hand, as one letter per detection 1..10; the package has its own, as ranges.
+# fmt: off
 CELLS = {
-    (9, 10): {(8, 10): "HHHHHHHHHH", (6, 7): "HHHHHHHHHH", (4, 5): "MHHHHHHHHH", (2, 3): "LLLLMMHHHH", (1, 1): "LLLLLLLLLL"},
-    (7, 8): {(8, 10): "HHHHHHHHHH", (6, 7): "MHHHHHHHHH", (4, 5): "MMMMMMHHHH", (2, 3): "LLLLMMMMMM", (1, 1): "LLLLLLLLLL"},
+    (9, 10): {(8, 10): "HHHHHHHHHH", (6, 7): "HHHHHHHHHH", (4, 5): "MHHHHHHHHH", (2, 3): "LLLLMMHHHH",
+              (1, 1): "LLLLLLLLLL"},
+    (7, 8): {(8, 10): "HHHHHHHHHH", (6, 7): "MHHHHHHHHH", (4, 5): "MMMMMMHHHH", (2, 3): "LLLLMMMMMM",
+             (1, 1): "LLLLLLLLLL"},
     (4, 6): {(8, 10): "MMMMHHHHHH", (6, 7): "LMMMMMMMMM", (4, 5): "LLLLLLMMMM", (1, 3): "LLLLLLLLLL"},
     (2, 3): {(8, 10): "LLLLMMMMMM", (1, 7): "LLLLLLLLLL"},
     (1, 1): {(1, 10): "LLLLLLLLLL"},
 }
+# fmt: on
 ALL = list(itertools.product(range(1, 11), repeat=3))
 RATING = st.integers(1, 10)
 

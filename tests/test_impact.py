@@ -55,6 +55,13 @@ def test_rates_have_scipys_wilson_interval():
         assert tuple(row(impact(), quantity)[["low", "high"]]) == pytest.approx((wanted.low, wanted.high))
 
 
+@pytest.mark.parametrize("of", [2, 25, 32, 33])  # where plain rounding gives less than nothing or more than all
+def test_rates_of_none_and_of_all_stay_within_zero_and_one(of):
+    table = impact(window(0, 1, 0, of - 1), window(0, of, of, 0))
+    assert row(table, "false alarm rate after")["high"] <= 1.0
+    assert row(impact(AFTER, window(1, 0, 0, of - 1)), "error rate after")["low"] >= 0.0
+
+
 @pytest.mark.parametrize(
     ("counts", "interval"),
     [  # Newcombe 1998, table II, method 10, examples (a) to (h)

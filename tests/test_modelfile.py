@@ -251,6 +251,20 @@ def test_a_histogram_tree_that_points_outside_itself_is_refused(tmp_path, field,
         modelfile.load(tmp_path / "model.skops")
 
 
+def test_a_tree_without_nodes_is_refused(tmp_path):
+    def claim(node):
+        if isinstance(node, list):
+            return [claim(value) for value in node]
+        if not isinstance(node, dict):
+            return node
+        return {k: v | {"content": "0"} if k == "node_count" else claim(v) for k, v in node.items()}
+
+    data = skops.io.dumps(tree.DecisionTreeClassifier().fit(X, Y))
+    (tmp_path / "model.skops").write_bytes(_edit(data, claim))
+    with pytest.raises(UnsafeInput, match="points outside itself"):
+        modelfile.load(tmp_path / "model.skops")
+
+
 def test_a_forest_that_takes_fewer_columns_than_its_trees_is_refused(tmp_path):
     model = ensemble.RandomForestClassifier(3, random_state=0).fit(X.to_numpy(), Y)
     model.n_features_in_ = 1
@@ -374,6 +388,8 @@ def test_a_column_that_only_one_table_has_is_said(folder):
     X.to_parquet(folder / "window_after.parquet")
     found = modelfile.evidence(incident(folder, **(PART | {"window_after": "window_after.parquet"})))
     assert "model.window_after without the label column 'fraud'." in found.missing
+    X.assign(fraud=Y).to_parquet(folder / "holdout.parquet")
+    assert not any("holdout" in sentence for sentence in modelfile.evidence(incident(folder, **PART)).missing)
 
 
 def test_columns_that_no_table_has_are_refused_with_the_nearest_name(folder):

@@ -93,14 +93,15 @@ def test_the_check_of_overlaps_sees_overlaps_and_cuts() -> None:
 
 def test_a_fishbone_names_every_category_and_cause_once_and_marks_their_status() -> None:
     table = causes_fishbone.build(
-        [Bone(category="Data", cause="Export cut", status="supported", evidence=SEEN), Bone(category="Data", cause="Late")]
+        [
+            Bone(category="Data", cause="Export cut", status="supported", evidence=SEEN),
+            Bone(category="Data", cause="Late"),
+        ]
     )
     ax = fishbone(table, "Recall fell")
     drawn = [text.get_text() for text in ax.texts]
-    assert sorted(drawn) == sorted(
-        ["Recall fell", "People", "Process", "Technology", "Data", *["nothing recorded"] * 3, "Export cut", "Late"]
-        + ["supported", "open"]
-    )
+    categories = ["People", "Process", "Technology", "Data", *["nothing recorded"] * 3]
+    assert sorted(drawn) == sorted(["Recall fell", *categories, "Export cut", "Late", "supported", "open"])
     markers = [line.get_marker() for line in ax.lines if line.get_marker() != "None"]
     assert sorted(markers) == sorted(["o", "s"] * 2), "one marker a cause and one in the legend"
 
@@ -150,10 +151,13 @@ def test_a_chain_reads_from_the_problem_down_with_status_in_words() -> None:
         Why(id="w2", statement="Nobody owns the sample", kind="organisational"),
     ]
     ax = whys(causes_whys.table("Recall cost $5 or $6", rows))
-    drawn = sorted((text for text in ax.texts if text.get_text()), key=lambda text: (text.get_position()[1], text.get_text()))
+    drawn = sorted(
+        (text for text in ax.texts if text.get_text()), key=lambda text: (text.get_position()[1], text.get_text())
+    )
     assert [text.get_text() for text in drawn] == [
         "Problem", "Recall cost $5 or $6", "because",
-        "Why 1", "One feature weighs too much", "Technical cause, supported; evidence: table shapdiff, row 1", "because",
+        "Why 1", "One feature weighs too much", "Technical cause, supported; evidence: table shapdiff, row 1",
+        "because",
         "Why 2", "Nobody owns the sample", "Organisational cause, open; no evidence yet",
     ]  # fmt: skip
     assert not any(text.get_parse_math() for text in drawn)
@@ -246,3 +250,13 @@ def test_text_that_the_font_lacks_is_a_box_and_not_a_warning() -> None:
     ax = whys(causes_whys.table("Recall fell \u4e2d\U0001f99c\x07", []))
     FigureCanvasAgg(ax.figure).draw()
     assert ax.texts[1].get_text() == "Recall fell □□\ufffd"
+
+
+def test_words_beside_the_longest_bar_and_the_last_date_are_not_cut_in_given_axes() -> None:
+    figure = Figure(figsize=(7, 4))
+    worst = [modes()[0].model_copy(update={"severity": 10, "occurrence": 10, "detection": 10})]
+    ax = fmea(causes_fmea.score(worst), figure.add_axes((0.1, 0.3, 0.9, 0.6)))
+    assert faults(ax, 100) == []
+    late = causes_actions.table([Action(id="a1", action="Late", due="2025-01-01")], ids=[], as_of=AS_OF)
+    ax = actions(late, Figure(figsize=(7, 4)).add_axes((0.1, 0.3, 0.9, 0.6)))
+    assert faults(ax, 100) == []

@@ -80,3 +80,14 @@ def test_an_empty_timeline_is_an_empty_picture():
     ax = draw(schema.empty("events"))
     ax.figure.canvas.draw()
     assert labels(ax) == []
+
+
+def test_events_far_from_the_incident_are_counted_and_do_not_squeeze_it():
+    table = events(["alert", "deploy", "training_run"])
+    table.loc[2, "time"] = START - pd.Timedelta(days=90)
+    times_ = {"time": [START, START + pd.Timedelta(minutes=30)], "earliest": pd.NaT, "latest": pd.NaT}
+    declared = pd.DataFrame({**times_, "evidence": "", "note": ""}, index=["impact_start", "resolved"])
+    ax = draw(table, timeline.milestones(declared))
+    assert "1 far events not drawn" in ax.get_xlabel()
+    low, high = ax.get_xlim()
+    assert (high - low) * 24 * 60 < 100

@@ -21,7 +21,9 @@ SEEN = (
 
 
 def why(number: int, statement: str, kind: str = "process", status: str = "supported") -> Why:
-    return Why(id=f"w{number}", statement=statement, kind=kind, status=status, evidence=SEEN if status != "open" else ())
+    return Why(
+        id=f"w{number}", statement=statement, kind=kind, status=status, evidence=SEEN if status != "open" else ()
+    )
 
 
 GOOD = [
@@ -50,7 +52,9 @@ def test_check_returns_the_same_whys() -> None:
     assert whys.check(PROBLEM, GOOD) is GOOD
 
 
-@pytest.mark.parametrize("text", ["recall  on fraud FELL!", "Because the recall on fraud fell.", "Recall on \uff46raud fell"])
+@pytest.mark.parametrize(
+    "text", ["recall  on fraud FELL!", "Because the recall on fraud fell.", "Recall on \uff46raud fell"]
+)
 def test_a_why_that_repeats_the_problem_is_refused(text: str) -> None:
     with pytest.raises(InputError, match=r"step 1 \('w1'\) repeats the problem"):
         whys.check(PROBLEM, [why(1, text)])
@@ -65,7 +69,7 @@ def test_a_chain_in_a_circle_is_refused() -> None:
     with pytest.raises(InputError, match=r"step 2 \('w2'\) says the same as the problem: the chain runs in a circle"):
         whys.check(PROBLEM, [why(1, "The sample was cut"), why(2, PROBLEM)])
     with pytest.raises(InputError, match=r"step 3 \('w3'\) says the same as step 1 \('w1'\)"):
-        whys.check(PROBLEM, [why(1, "A cut"), why(2, "B cut"), why(3, "Cut")][:2] + [why(3, "A cut")])
+        whys.check(PROBLEM, [why(1, "A cut"), why(2, "B cut"), why(3, "A cut")])
 
 
 def test_a_supported_why_below_a_refuted_one_is_refused_but_an_open_one_is_not() -> None:

@@ -23,7 +23,8 @@ _ARTICLES = {"a", "an", "the"}
 _OPENERS = {
     "a", "an", "the", "no", "nobody", "nothing", "none", "it", "its", "this", "that", "these", "those", "there", "each",
     "every", "all", "some", "many", "most", "they", "their", "we", "our", "one", "two", "three", "only", "when",
-    "after", "before", "while", "if", "neither", "both", "several", "because",
+    "after", "before", "while", "if", "neither", "both", "several", "because", "of", "from", "in", "on", "at", "for",
+    "during", "since", "with", "without", "by", "to",
 }  # fmt: skip
 _ENDS = {
     "human": (

@@ -122,7 +122,7 @@ def _absent_columns(columns: dict[str, str], frames: dict[str, pd.DataFrame]) ->
         elif frames and len(without) == len(frames):
             near = did_you_mean(column, everywhere)
             problems.append(f"incident.yaml: model.{role}: no table has a column {column!r}{near}")
-        elif without:
+        elif without and (role == "label" or without != ["model.holdout"]):  # a holdout was never decided on
             missing.append(f"{' and '.join(without)} without the {role} column {column!r}.")
     raise_all(problems, UnknownName)
     return missing

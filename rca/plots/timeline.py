@@ -40,8 +40,8 @@ def timeline(
     Parameters
     ----------
     table : DataFrame
-        Schema ``events``; an event known only as an interval is a bar, and those without any time are counted
-        in the axis label.
+        Schema ``events``; an event known only as an interval is a bar. Those without any time, and those that lie
+        further from the incident than it was long, are counted in the axis label.
     milestones : DataFrame, optional
         From `rca.timeline.milestones`: a line each, or a band where only an interval is known.
     windows : sequence of (name, start, end)
@@ -55,6 +55,10 @@ def timeline(
         One collection of markers a group of kinds, at most 18 lanes (the rest share one, said in its label).
     """
     placed = table.assign(start=table["time"].fillna(table["time_earliest"])).dropna(subset=["start"])
+    limits = _limits(placed, milestones)
+    undated, everything = len(table) - len(placed), len(placed)
+    if limits is not None:
+        placed = placed[placed["start"].between(*limits) | placed["time_latest"].between(*limits)]
     dated = placed[placed["time"].notna()]
     lanes = _lanes(placed)
     if ax is None:
@@ -70,15 +74,16 @@ def timeline(
     _intervals(ax, placed, lanes)
     ax.set_yticks(range(len(lanes)), [name or "(no system)" for name in lanes], parse_math=False)
     ax.set_ylim(len(lanes) - 0.4, -0.6)
-    _span(ax, placed, milestones)
+    if limits is not None:
+        ax.set_xlim(*limits)
     for name, start, end in windows:
         ax.axvspan(start, end, color="#56B4E9" if name == "before" else "#E69F00", alpha=0.10, zorder=0, label=f"window: {name}")
     _milestones(ax, milestones, len(lanes))
     locator = mdates.AutoDateLocator(maxticks=9)
     ax.xaxis.set_major_locator(locator)
     ax.xaxis.set_major_formatter(mdates.ConciseDateFormatter(locator))
-    undated = len(table) - len(placed)
-    ax.set_xlabel("time (UTC)" + (f"; {undated} undated events not drawn" if undated else ""))
+    left_out = [f"{undated} undated"] * bool(undated) + [f"{everything - len(placed)} far"] * (len(placed) < everything)
+    ax.set_xlabel("time (UTC)" + (f"; {' and '.join(left_out)} events not drawn" if left_out else ""))
     ax.grid(axis="x", color="#E5E5E5", linewidth=0.7, zorder=0)
     ax.spines[["top", "right", "left"]].set_visible(False)
     ax.tick_params(axis="y", length=0)
@@ -109,15 +114,18 @@ def _intervals(ax: Axes, placed: pd.DataFrame, lanes: list[str]) -> None:
         ax.hlines(lane, row.time_earliest, row.time_latest, color="#444444", linewidth=2.4, zorder=2)
 
 
-def _span(ax: Axes, placed: pd.DataFrame, milestones: pd.DataFrame | None) -> None:
-    """Set the time axis to the events and milestones, so that a long reference window does not squeeze them."""
-    stamps = [placed["start"], placed["time_latest"]]
+def _limits(placed: pd.DataFrame, milestones: pd.DataFrame | None) -> tuple[pd.Timestamp, pd.Timestamp] | None:
+    """Return the time to draw: all events, or when they reach far beyond the incident, it and as much on each side."""
+    seen = pd.concat([placed["start"], placed["time_latest"]]).dropna()
     if milestones is not None:
-        stamps += [milestones["earliest"], milestones["latest"]]
-    seen = pd.concat(stamps).dropna()
-    if len(seen):
-        margin = max((seen.max() - seen.min()) * 0.03, pd.Timedelta(minutes=1))
-        ax.set_xlim(seen.min() - margin, seen.max() + margin)
+        known = milestones.loc[milestones.index != "closed", ["earliest", "latest"]].stack()
+        seen = pd.concat([seen, known])
+        if len(known) and (length := known.max() - known.min()) > pd.Timedelta(0):
+            seen = seen.clip(known.min() - length, known.max() + length)
+    if seen.empty:
+        return None
+    margin = max((seen.max() - seen.min()) * 0.03, pd.Timedelta(minutes=1))
+    return seen.min() - margin, seen.max() + margin
 
 
 def _milestones(ax: Axes, milestones: pd.DataFrame | None, lanes: int) -> None:
@@ -125,6 +133,7 @@ def _milestones(ax: Axes, milestones: pd.DataFrame | None, lanes: int) -> None:
     if known.empty:
         return
     low, high = ax.get_xlim()
+    known = known[mdates.date2num(known["earliest"]) <= high]
     taken: list[tuple[float, int]] = []
     for row in known.sort_values(["earliest", "latest"], kind="stable").itertuples():
         start, end = mdates.date2num(row.earliest), mdates.date2num(row.latest)

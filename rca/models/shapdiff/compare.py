@@ -94,7 +94,7 @@ def compare(
         # Without any spread a difference is certain, and no difference is no difference.
         p_value = np.where(difference == 0, 1.0, 2 * stats.t.sf(np.abs(difference) / error, freedom))
     known = source != "training noise not measured"
-    adjusted = p_value if known else np.full(len(difference), np.nan)
+    adjusted = stats.false_discovery_control(p_value) if known else np.full(len(difference), np.nan)
     flagged = pd.array(adjusted <= alpha if known else [pd.NA] * len(difference), dtype="boolean")
     table = pd.DataFrame(
         {
