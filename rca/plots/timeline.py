@@ -41,7 +41,7 @@ def timeline(
     ----------
     table : DataFrame
         Schema ``events``; an event known only as an interval is a bar. Those without any time, and those that lie
-        further from the incident than it was long, are counted in the axis label.
+        far from the incident (measured by its length), are counted in the axis label.
     milestones : DataFrame, optional
         From `rca.timeline.milestones`: a line each, or a band where only an interval is known.
     windows : sequence of (name, start, end)
@@ -79,7 +79,7 @@ def timeline(
     for name, start, end in windows:
         ax.axvspan(start, end, color="#56B4E9" if name == "before" else "#E69F00", alpha=0.10, zorder=0, label=f"window: {name}")
     _milestones(ax, milestones, len(lanes))
-    locator = mdates.AutoDateLocator(maxticks=9)
+    locator = mdates.AutoDateLocator(minticks=3, maxticks=9)
     ax.xaxis.set_major_locator(locator)
     ax.xaxis.set_major_formatter(mdates.ConciseDateFormatter(locator))
     left_out = [f"{undated} undated"] * bool(undated) + [f"{everything - len(placed)} far"] * (len(placed) < everything)
@@ -115,13 +115,13 @@ def _intervals(ax: Axes, placed: pd.DataFrame, lanes: list[str]) -> None:
 
 
 def _limits(placed: pd.DataFrame, milestones: pd.DataFrame | None) -> tuple[pd.Timestamp, pd.Timestamp] | None:
-    """Return the time to draw: all events, or when they reach far beyond the incident, it and as much on each side."""
+    """Return the time to draw: all events, or when they reach far beyond the incident, it, as much before and a quarter after."""
     seen = pd.concat([placed["start"], placed["time_latest"]]).dropna()
     if milestones is not None:
         known = milestones.loc[milestones.index != "closed", ["earliest", "latest"]].stack()
         seen = pd.concat([seen, known])
         if len(known) and (length := known.max() - known.min()) > pd.Timedelta(0):
-            seen = seen.clip(known.min() - length, known.max() + length)
+            seen = seen.clip(known.min() - length, known.max() + length / 4)
     if seen.empty:
         return None
     margin = max((seen.max() - seen.min()) * 0.03, pd.Timedelta(minutes=1))
