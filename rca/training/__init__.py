@@ -1,0 +1,1 @@
+"""Incidents made for training: each with known truth, from a seed."""

@@ -1,0 +1,31 @@
+"""``python -m rca.training.fraud OUT --seed 0 --cause retraining``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from rca.errors import RcaError
+from rca.training import fraud
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Make one incident folder; return the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m rca.training.fraud", description="Make the fraud incident folder below OUT."
+    )
+    parser.add_argument("out", help="folder to make it in")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--cause", choices=fraud.CAUSES, default="retraining", help="which change does harm")
+    given = parser.parse_args(arguments)
+    try:
+        target = fraud.make(given.out, seed=given.seed, cause=given.cause, progress=sys.stderr.isatty())
+    except RcaError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    sys.stdout.write(f"{target}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
