@@ -6,19 +6,36 @@ Plain frozen records; what is computed from them stands in ``rca/causes``.
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Iterator
 from typing import Annotated, Any
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from rca import vocabulary
-from rca.errors import did_you_mean
+from rca.errors import did_you_mean, shorten
 from rca.evidence import Evidence, Finding, Record, Status
 from rca.yamlfile import Place, entries, repeated
 
 __all__ = ["Action", "Analysis", "Bone", "FailureMode", "Lessons", "Why", "relations"]
 
-Rating = Annotated[int, Field(ge=1, le=10)]
+
+
+def _written(value: object) -> object:
+    """Refuse a number, which would be taken for seconds since 1970."""
+    if isinstance(value, dt.date) or (isinstance(value, str) and re.fullmatch(r"\d{4}-\d{2}-\d{2}", value)):
+        return value
+    raise ValueError("a date is text such as 2025-12-31")
+
+
+def _whole(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("expected a number, found true or false")
+    return value
+
+
+Day = Annotated[dt.date, BeforeValidator(_written)]
+Rating = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=10)]
 Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Text = Annotated[str, Field(min_length=1)]
 
@@ -102,7 +119,7 @@ class Action(Record):
     action: Text
     addresses: tuple[str, ...] = ()
     owner: str = ""
-    due: dt.date | None = None
+    due: Day | None = None
     measure: str = ""
     achievable: str = ""
     relevant: str = ""
@@ -155,9 +172,9 @@ def relations(content: dict[str, Any]) -> Iterator[tuple[Place, str]]:
     """Yield what is wrong between the parts of ``analysis.yaml``: repeated ids, dangling references."""
     parts = ("findings", "whys", "fmea", "actions")
     yield from repeated(content, *parts)
-    known = [str(item.get("id")) for part in parts for _, item in entries(content, part)]
+    known = {str(item.get("id")) for part in parts for _, item in entries(content, part)}
     for place, action in entries(content, "actions"):
         addresses = action.get("addresses")
         for number, name in enumerate(addresses if isinstance(addresses, list) else []):
             if isinstance(name, str) and name not in known:
-                yield (*place, "addresses", number), f"addresses unknown id {name!r}{did_you_mean(name, known)}"
+                yield (*place, "addresses", number), f"addresses unknown id {shorten(name)}{did_you_mean(name, known)}"

@@ -31,6 +31,8 @@ __all__ = [
     "shorten",
 ]
 
+_COMPARED = 1000  # characters, and names: what a stranger's file may cost
+
 
 class RcaError(Exception):
     """Base of every error that `rca` raises on purpose."""
@@ -86,13 +88,14 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     '; known: alert, deploy'
     """
     names = sorted(set(known))
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    near = [text for text in names if text.casefold() == name.casefold()]
+    near = near or difflib.get_close_matches(name[:_COMPARED], names[:_COMPARED], n=1, cutoff=0.6)
     if near:
-        return f"; did you mean {near[0]!r}?"
+        return f"; did you mean {shorten(near[0])}?"
     if not names:
         return "; none are known"
-    shown = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
-    return f"; known: {shown}"
+    shown = ", ".join(text if text.isprintable() and len(text) <= 40 else shorten(text, 40) for text in names[:12])
+    return f"; known: {shown}{f' and {len(names) - 12} more' if len(names) > 12 else ''}"
 
 
 def shorten(value: object, limit: int = 80) -> str:

@@ -7,20 +7,38 @@ by the SHA-256 in ``MANIFEST.json``, so a changed file makes every claim that re
 from __future__ import annotations
 
 import json
+import posixpath
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from rca import files, vocabulary
-from rca.errors import InputError, MissingFile
+from rca.errors import InputError, MissingFile, shorten
 
-__all__ = ["MANIFEST", "Evidence", "Finding", "Record", "Status", "record", "recorded", "verify"]
+__all__ = ["MANIFEST", "Evidence", "FileName", "Finding", "Number", "Record", "Status", "record", "recorded", "verify"]
 
 MANIFEST = "MANIFEST.json"
 RAW_FOLDERS = ("sources", "model")
 Status = Literal["open", "supported", "refuted"]
+
+
+def _one_spelling(name: str) -> str:
+    """Refuse ``sources/./a.csv``: the manifest knows each file by one name only."""
+    if name and name != posixpath.normpath(name):
+        raise ValueError(f"write the path as {posixpath.normpath(name)!r}")
+    return name
+
+
+def _no_truth(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("expected a number, found true or false")
+    return value
+
+
+FileName = Annotated[str, AfterValidator(_one_spelling)]
+Number = Annotated[float, BeforeValidator(_no_truth), Field(allow_inf_nan=False)]
 
 
 class Record(BaseModel):
@@ -44,7 +62,7 @@ class Evidence(Record):
         What it shows, in one sentence.
     """
 
-    file: str = ""
+    file: FileName = ""
     table: str = ""
     locator: str = ""
     says: str = ""
@@ -112,11 +130,22 @@ class Finding(Record):
 def _present(folder: Path) -> dict[str, str]:
     """Return the SHA-256 of every raw file of an incident folder, by its path in the folder."""
     found = (path for name in RAW_FOLDERS for path in sorted((folder / name).rglob("*")))
-    return {path.relative_to(folder).as_posix(): files.sha256(path) for path in found if path.is_file()}
+    names = [path.relative_to(folder).as_posix() for path in found if path.is_file()]
+    return {name: files.sha256(files.inside(folder, name)) for name in names}
 
 
 def recorded(folder: str | Path) -> dict[str, str]:
     """Return the hashes that ``MANIFEST.json`` records, by path in the folder.
+
+    Parameters
+    ----------
+    folder : str or Path
+        The incident folder.
+
+    Returns
+    -------
+    dict
+        Path in the folder -> SHA-256.
 
     Raises
     ------
@@ -132,8 +161,10 @@ def recorded(folder: str | Path) -> dict[str, str]:
         content: Any = json.loads(files.read_bytes(path, limit=2**24))
         entries: Mapping[str, str] = content["sha256"]
         return {str(name): str(value) for name, value in entries.items()}
+    except InputError:
+        raise
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise InputError(f"{path}: not a manifest ({error!r})") from error
+        raise InputError(f"{path}: not a manifest ({shorten(repr(error))})") from error
 
 
 def verify(folder: str | Path) -> list[str]:
@@ -143,6 +174,18 @@ def verify(folder: str | Path) -> list[str]:
     ----------
     folder : str or Path
         The incident folder.
+
+    Returns
+    -------
+    list of str
+        ``NAME: how it differs``, sorted.
+
+    Raises
+    ------
+    MissingFile
+        If there is no manifest.
+    UnsafeInput
+        If a raw file is a link that leads out of the folder.
 
     Notes
     -----
@@ -166,6 +209,11 @@ def record(folder: str | Path, *, accept: bool = False) -> list[str]:
     accept : bool, default False
         Also record files that changed or vanished since they were recorded.
 
+    Returns
+    -------
+    list of str
+        Paths in the folder, sorted.
+
     Raises
     ------
     InputError
@@ -176,7 +224,10 @@ def record(folder: str | Path, *, accept: bool = False) -> list[str]:
     now = _present(top)
     differing = [name for name in before if before[name] != now.get(name)]
     if differing and not accept:
-        lines = [f"{name}: {'changed' if name in now else 'missing'}; raw exports are never changed" for name in differing]
-        raise InputError("\n".join([*lines, f"{top}: if this is meant, use --accept; claims resting on it need review"]))
+        lines = [
+            f"{name}: {'changed' if name in now else 'missing'}; raw exports are never changed" for name in differing
+        ]
+        lines.append(f"{top}: if this is meant, use --accept; claims resting on it need review")
+        raise InputError("\n".join(lines))
     files.write(top / MANIFEST, files.canonical_json({"algorithm": "SHA-256", "sha256": now}))
     return sorted(name for name in now.keys() | before.keys() if before.get(name) != now.get(name))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
-import tempfile
+import secrets
+import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,9 +20,30 @@ MAX_BYTES = 4 * 2**30
 
 
 def sha256(path: str | Path) -> str:
-    """Return the SHA-256 of a file as hexadecimal text, reading it in pieces."""
-    with open(path, "rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
+    """Return the SHA-256 of a file as hexadecimal text, reading it in pieces.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+
+    Returns
+    -------
+    str
+        64 characters.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read.
+    """
+    try:
+        with Path(path).open("rb") as handle:
+            return hashlib.file_digest(handle, "sha256").hexdigest()
+    except FileNotFoundError as error:
+        raise MissingFile(f"{path}: no such file") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
 
 
 def inside(folder: str | Path, name: str) -> Path:
@@ -42,6 +65,8 @@ def inside(folder: str | Path, name: str) -> Path:
     ------
     UnsafeInput
         If `name` is absolute or leads out of `folder`, also through a symbolic link.
+    InputError
+        If it is empty, or holds a control character.
 
     Examples
     --------
@@ -53,10 +78,16 @@ def inside(folder: str | Path, name: str) -> Path:
     rca.errors.UnsafeInput: path '../secret' leaves the incident folder
     """
     top = Path(folder)
-    if not name or "\x00" in name:
-        raise InputError(f"path {shorten(name)} is empty or has a NUL byte")
+    if not name or any(unicodedata.category(character) in ("Cc", "Cs") for character in name):
+        raise InputError(f"path {shorten(name)} is empty or has a control character")
     target = top / name
-    if Path(name).is_absolute() or "\\" in name or not target.resolve().is_relative_to(top.resolve()):
+    try:
+        leaves = not target.resolve().is_relative_to(top.resolve())
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            target.stat()
+    except (OSError, RuntimeError) as error:  # a name that is too long, links that go in a circle
+        raise UnsafeInput(f"path {shorten(name)} cannot be followed") from error
+    if Path(name).is_absolute() or "\\" in name or leaves:
         raise UnsafeInput(f"path {shorten(name)} leaves the incident folder")
     return target
 
@@ -70,39 +101,53 @@ def read_bytes(path: Path, *, limit: int = MAX_BYTES) -> bytes:
         If there is no such file.
     UnsafeInput
         If it is no plain file, or larger than `limit` bytes.
+    InputError
+        If it cannot be read, for example for lack of permission.
     """
-    if not path.exists():
-        raise MissingFile(f"{path}: no such file")
-    if not path.is_file():
-        raise UnsafeInput(f"{path}: not a plain file")
-    if path.stat().st_size > limit:
-        raise UnsafeInput(f"{path}: {path.stat().st_size:,} bytes, more than the limit of {limit:,}")
-    return path.read_bytes()
+    try:
+        if not path.exists():
+            raise MissingFile(f"{path}: no such file")
+        if not path.is_file():
+            raise UnsafeInput(f"{path}: not a plain file")
+        size = path.stat().st_size
+        if size > limit:
+            raise UnsafeInput(f"{path}: {size:,} bytes, more than the limit of {limit:,}")
+        return path.read_bytes()
+    except OSError as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
 
 
 def write(path: str | Path, content: str | bytes) -> Path:
-    """Write a file whole or not at all: a killed run leaves the old file or the new one.
+    r"""Write a file whole or not at all: a killed run leaves the old file or the new one.
 
     Parameters
     ----------
     path : str or Path
         Where to; missing folders are made.
     content : str or bytes
-        Text is written as UTF-8 with ``\\n`` line ends.
+        Text is written as UTF-8, its line ends as they are.
+
+    Returns
+    -------
+    Path
+        The same path. A file that was there keeps its permissions; a new one gets the usual ones.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     data = content.encode("utf-8") if isinstance(content, str) else content
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    temporary = path.with_name(f".{secrets.token_hex(8)}.part")
     try:
-        with os.fdopen(descriptor, "wb") as handle:
+        with temporary.open("xb") as handle:
             handle.write(data)
             handle.flush()
             os.fsync(handle.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
+        if path.exists():
+            temporary.chmod(path.stat().st_mode & 0o777)
+        temporary.replace(path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
     return path
 

@@ -18,7 +18,8 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from rca.errors import InputError, UnknownName, did_you_mean, raise_all
+from rca import times
+from rca.errors import InputError, UnknownName, did_you_mean, raise_all, shorten
 from rca.times import UTC
 
 __all__ = ["COLUMNS", "REQUIRED", "SEVERITY", "check", "empty", "severity_number"]
@@ -84,6 +85,7 @@ SEVERITY: Mapping[str, int] = {
     "warn": 13, "warning": 13, "medium": 13, "minor": 13, "error": 17, "err": 17, "high": 17, "major": 17,
     "critical": 21, "crit": 21, "fatal": 21, "alert": 21, "emergency": 24, "page": 21,
 }  # fmt: skip
+_NUMBERS = {str(number): number for number in range(1, 25)}
 
 
 def severity_number(word: str) -> int | None:
@@ -95,9 +97,7 @@ def severity_number(word: str) -> int | None:
     (13, 17, None)
     """
     text = word.strip().lower()
-    if text.isdigit() and 1 <= int(text) <= 24:
-        return int(text)
-    return SEVERITY.get(text)
+    return SEVERITY[text] if text in SEVERITY else _NUMBERS.get(text)
 
 
 def empty(table: str) -> pd.DataFrame:
@@ -108,6 +108,8 @@ def empty(table: str) -> pd.DataFrame:
     >>> list(empty("dependencies"))
     ['cause', 'effect', 'basis', 'count', 'source']
     """
+    if table not in COLUMNS:
+        raise UnknownName(f"unknown table {shorten(table)}{did_you_mean(table, COLUMNS)}")
     return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in COLUMNS[table].items()})
 
 
@@ -123,33 +125,43 @@ def check(frame: pd.DataFrame, table: str, *, where: str = "") -> pd.DataFrame:
     where : str
         Place for error messages, usually the file.
 
+    Returns
+    -------
+    DataFrame
+        Indexed from 0.
+
     Raises
     ------
     UnknownName
         A column that the table does not have, with the nearest name.
     InputError
-        A required column that is missing or holds empty values, or a value of another type.
+        A required column that is missing or holds empty values, a column that occurs twice, a value of
+        another type, or a time without a zone.
     """
     where = where or table
-    columns = COLUMNS[table]
-    problems = [
-        f"{where}: unknown column {name!r}{did_you_mean(str(name), columns)}" for name in frame.columns if name not in columns
-    ]
-    raise_all(problems, UnknownName)
-    problems = [f"{where}: required column {name!r} is missing" for name in REQUIRED[table] if name not in frame.columns]
-    raise_all(problems)
     out = empty(table).reindex(range(len(frame)))
+    columns = COLUMNS[table]
+    unknown = [str(name) for name in frame.columns if name not in columns]
+    problems = [f"{where}: unknown column {shorten(name)}{did_you_mean(name, columns)}" for name in unknown]
+    raise_all(problems, UnknownName)
+    problems = [f"{where}: column {name!r} occurs twice" for name in frame.columns[frame.columns.duplicated()]]
+    problems += [
+        f"{where}: required column {name!r} is missing" for name in REQUIRED[table] if name not in frame.columns
+    ]
+    raise_all(problems)
     for name, kind in columns.items():
         try:
             if name in frame.columns:
-                out[name] = _cast(frame[name].reset_index(drop=True), kind)
+                out[name] = _cast(frame[name].reset_index(drop=True), kind, where)
             elif kind == TEXT:
                 out[name] = ""
             elif kind == "int64":
                 out[name] = 1
             out[name] = out[name].astype(kind)
-        except (TypeError, ValueError) as error:
-            raise InputError(f"{where}: column {name!r} is not of type {kind} ({error})") from error
+        except (TypeError, ValueError, OverflowError) as error:
+            if isinstance(error, InputError):
+                raise
+            raise InputError(f"{where}: column {name!r} is not of type {kind} ({shorten(error, 200)})") from error
     for name in REQUIRED[table]:
         if columns[name] == TEXT and (out[name] == "").any():
             rows = (out.index[out[name] == ""] + 1).tolist()
@@ -158,7 +170,9 @@ def check(frame: pd.DataFrame, table: str, *, where: str = "") -> pd.DataFrame:
     return out
 
 
-def _cast(column: pd.Series, kind: str) -> pd.Series:
+def _cast(column: pd.Series, kind: str, where: str) -> pd.Series:
     if kind == TEXT:
         return column.astype(object).where(column.notna(), "").astype(str).astype(TEXT)
-    return column.astype(kind)
+    if kind == UTC:
+        return column if column.dtype == UTC else times.parse_column(column, where=where)
+    return column.astype("Int64") if kind == "int64" else column.astype(kind)  # Int64 refuses 1.5, int64 cuts it

@@ -1,13 +1,18 @@
 """YAML files as data only: read with line numbers, refused with file, line and the nearest name.
 
 No tags, no aliases, no repeated keys; limits on size, depth and number of values, so that a file from a
-stranger can neither run anything nor exhaust the machine. Times stay text until the record reads them.
+stranger can neither run anything nor exhaust the machine. Plain words are read as YAML 1.2 has them: ``no``,
+``11:20``, ``010`` and ``2025-11-18`` stay the text that was written; a record decides what it is.
 """
 
 from __future__ import annotations
 
+import math
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,24 +20,36 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from rca import files
-from rca.errors import InputError, did_you_mean, raise_all, shorten
+from rca.errors import InputError, MissingFile, UnsafeInput, did_you_mean, raise_all, shorten
 
 __all__ = ["Place", "Relations", "entries", "load", "parse", "repeated"]
 
-MAX_BYTES = 5 * 2**20
+MAX_BYTES = 2**20
 MAX_DEPTH = 40
-MAX_VALUES = 200_000
+MAX_VALUES = 100_000
+MAX_PROBLEMS = 50
 M = TypeVar("M", bound=BaseModel)
 Place = tuple[str | int, ...]
-Relations = Callable[[dict[str, Any]], Iterable[tuple[Place, str]]]
+Relations = Callable[[dict[str, Any]], Iterable[tuple[Place, str | InputError]]]
 
-_PLAIN = {
-    "tag:yaml.org,2002:str",
-    "tag:yaml.org,2002:timestamp",  # kept as text: a record decides what a time is
-    "tag:yaml.org,2002:int",
-    "tag:yaml.org,2002:float",
-    "tag:yaml.org,2002:bool",
-    "tag:yaml.org,2002:null",
+_WORDS: dict[str, bool | None] = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL")), "true": True, "True": True, "false": False, "False": False,
+}  # fmt: skip
+_INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,17})")
+_DECIMAL = re.compile(r"[-+]?[0-9]+(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?|[-+]?\.[0-9]+")
+_OPENING = (
+    yaml.BlockMappingStartToken, yaml.BlockSequenceStartToken, yaml.FlowMappingStartToken, yaml.FlowSequenceStartToken,
+)  # fmt: skip
+_CLOSING = (yaml.BlockEndToken, yaml.FlowMappingEndToken, yaml.FlowSequenceEndToken)
+_REFUSED = {yaml.AnchorToken: "anchors (&)", yaml.AliasToken: "aliases (*)", yaml.TagToken: "tags (!)"}
+_WANTED = {
+    "model_type": "expected keys and values",
+    "dict_type": "expected keys and values",
+    "list_type": "expected a list",
+    "tuple_type": "expected a list",
+    "string_type": "expected text, in quotes",
+    "string_too_short": "is empty",
+    "too_short": "is empty",
 }
 
 
@@ -43,30 +60,21 @@ class _Reader:
         self.path = path
         self.lines: dict[Place, int] = {}
         self.problems: list[str] = []
-        self._scalars = yaml.constructor.SafeConstructor()
-        self._count = 0
 
     def value(self, node: yaml.Node, place: Place) -> Any:
         """Return the value of `node`, which stands at `place`."""
-        line = node.start_mark.line + 1
-        self.lines.setdefault(place, line)
-        self._count += 1
-        if len(place) > MAX_DEPTH or self._count > MAX_VALUES:
-            raise InputError(f"{self.path}: line {line}: more than {MAX_DEPTH} levels or {MAX_VALUES:,} values")
-        if isinstance(node, yaml.MappingNode) and node.tag == "tag:yaml.org,2002:map":
+        self.lines.setdefault(place, node.start_mark.line + 1)
+        if isinstance(node, yaml.MappingNode):
             return self._mapping(node, place)
-        if isinstance(node, yaml.SequenceNode) and node.tag == "tag:yaml.org,2002:seq":
+        if isinstance(node, yaml.SequenceNode):
             return [self.value(item, (*place, number)) for number, item in enumerate(node.value)]
-        if isinstance(node, yaml.ScalarNode) and node.tag in _PLAIN:
-            return self._scalar(node, line)
-        self.problems.append(f"{self.path}: line {line}: tag {shorten(node.tag)} is not allowed; only plain values are")
-        return None
+        return _plain(node.value) if isinstance(node, yaml.ScalarNode) and not node.style else node.value
 
     def _mapping(self, node: yaml.MappingNode, place: Place) -> dict[str, Any]:
         out: dict[str, Any] = {}
         for key_node, value_node in node.value:
             line = key_node.start_mark.line + 1
-            if not isinstance(key_node, yaml.ScalarNode) or key_node.tag == "tag:yaml.org,2002:merge":
+            if not isinstance(key_node, yaml.ScalarNode) or (key_node.value == "<<" and not key_node.style):
                 self.problems.append(f"{self.path}: line {line}: a key must be plain text")
                 continue
             key = str(key_node.value)
@@ -76,14 +84,28 @@ class _Reader:
             out[key] = self.value(value_node, (*place, key))
         return out
 
-    def _scalar(self, node: yaml.ScalarNode, line: int) -> Any:
-        if node.tag == "tag:yaml.org,2002:timestamp" or (node.tag.endswith(":int") and ":" in node.value):
-            return node.value  # YAML 1.1 reads 11:20 as 680; here it stays the text that was written
-        try:
-            return self._scalars.construct_object(node)  # type: ignore[no-untyped-call]
-        except (ValueError, yaml.YAMLError) as error:
-            self.problems.append(f"{self.path}: line {line}: {shorten(node.value)} cannot be read ({error})")
-            return None
+
+def _plain(word: str) -> Any:
+    """Return what a word without quotes means; spellings on which YAML versions differ stay text."""
+    if word in _WORDS:
+        return _WORDS[word]
+    if _INTEGER.fullmatch(word):
+        return int(word)
+    number = float(word) if _DECIMAL.fullmatch(word) else math.inf
+    return number if math.isfinite(number) and not re.match(r"[-+]?0[0-9]", word) else word
+
+
+def _scan(path: Path, text: str) -> None:
+    """Refuse what is not plain data, or too much of it, before anything is built from it."""
+    depth = values = 0
+    for token in yaml.scan(text):
+        depth += isinstance(token, _OPENING) - isinstance(token, _CLOSING)
+        values += isinstance(token, (yaml.ScalarToken, *_OPENING))
+        start = f"{path}: line {token.start_mark.line + 1}:"
+        if type(token) in _REFUSED:
+            raise UnsafeInput(f"{start} {_REFUSED[type(token)]} are not allowed; put the text in quotes if it is meant")
+        if depth > MAX_DEPTH or values > MAX_VALUES:
+            raise UnsafeInput(f"{start} more than {MAX_DEPTH} levels or {MAX_VALUES:,} values")
 
 
 def load(path: str | Path) -> tuple[Any, dict[Place, int]]:
@@ -106,27 +128,25 @@ def load(path: str | Path) -> tuple[Any, dict[Place, int]]:
     MissingFile
         If there is no such file.
     InputError
-        Every tag, repeated key or syntax error, with file and line.
+        Every repeated key, or the first syntax error, with file and line.
+    UnsafeInput
+        At a tag, anchor or alias, or past the limits on size, depth and number of values.
     """
     path = Path(path)
     raw = files.read_bytes(path, limit=MAX_BYTES)
     try:
         text = raw.decode("utf-8-sig")
-        for token in yaml.scan(text):
-            if isinstance(token, (yaml.AliasToken, yaml.AnchorToken)):
-                line = token.start_mark.line + 1
-                raise InputError(f"{path}: line {line}: anchors and aliases (& and *) are not allowed; write it out")
+        _scan(path, text)
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8 text (byte {error.start})") from error
-    except RecursionError as error:
-        raise InputError(f"{path}: nested deeper than {MAX_DEPTH} levels") from error
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f"line {mark.line + 1}: " if mark else ""
         raise InputError(f"{path}: {line}not valid YAML: {error.problem}") from error
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: not valid YAML: {error}") from error
+    except yaml.reader.ReaderError as error:
+        line = f"line {text.count(chr(10), 0, error.position) + 1}: "
+        raise InputError(f"{path}: {line}character {shorten(chr(error.character))} is not allowed") from error
     if node is None:
         raise InputError(f"{path}: the file is empty")
     reader = _Reader(path)
@@ -152,7 +172,7 @@ def repeated(content: Any, *keys: str) -> Iterator[tuple[Place, str]]:
                 seen[item["id"]].append((*place, "id"))
     for name, places in seen.items():
         for place in places[1:]:
-            yield place, f"duplicate id {name!r}"
+            yield place, f"duplicate id {shorten(name)}"
 
 
 def parse(path: str | Path, model: type[M], relations: Relations | None = None) -> M:
@@ -166,26 +186,38 @@ def parse(path: str | Path, model: type[M], relations: Relations | None = None) 
         A pydantic model with ``extra="forbid"``.
     relations : callable, optional
         Yields problems that no single record can see (ids, references) from the raw content, which may
-        be wrong in any other way.
+        be wrong in any other way: as texts, or as errors where the kind of error matters.
+
+    Returns
+    -------
+    BaseModel
+        An instance of `model`.
 
     Raises
     ------
     InputError
-        One line a problem: file, line, key, what was found, what was wanted, the nearest name.
+        One line a problem: file, line, key, what was found, what was wanted, the nearest name. It is an
+        `UnsafeInput` or a `MissingFile` where `relations` yields one.
     """
     content, lines = load(path)
     if not isinstance(content, dict):
         raise InputError(f"{path}: line 1: expected keys and values, found {type(content).__name__}")
     problems = []
+    kinds: set[type] = set()
     record: M | None = None
     try:
         record = model.model_validate(content)
     except ValidationError as error:
-        problems = [_problem(Path(path), dict(item), lines, model) for item in error.errors(include_url=False)]
-    for place, message in relations(content) if relations else ():
+        found = islice(error.errors(include_url=False), MAX_PROBLEMS)
+        problems = [_problem(Path(path), dict(item), lines, model) for item in found]
+    for place, message in islice(relations(content), MAX_PROBLEMS) if relations else ():
         problems.append(f"{path}: line {_line(place, lines)}: {message}")
+        kinds.add(type(message))
     if record is None or problems:
-        raise InputError("\n".join(sorted(set(problems), key=_in_order)))
+        listed = sorted(set(problems), key=_in_order)
+        more = [f"{path}: there may be more problems; these are the first"] if len(listed) >= MAX_PROBLEMS else []
+        kind = next((kind for kind in (UnsafeInput, MissingFile) if kind in kinds), InputError)
+        raise kind("\n".join(listed + more))
     return record
 
 
@@ -200,23 +232,34 @@ def _line(place: Place, lines: dict[Place, int]) -> int:
 
 def _problem(path: Path, error: dict[str, Any], lines: dict[Place, int], model: type[BaseModel]) -> str:
     place: Place = tuple(error["loc"])
-    line = _line(place, lines)
-    key = ".".join(str(part) for part in place)
-    start = f"{path}: line {line}: "
+    key = ".".join(part if part.isprintable() and len(part) < 80 else shorten(part) for part in map(str, place))
+    start = f"{path}: line {_line(place, lines)}: "
     if error["type"] == "extra_forbidden":
-        return f"{start}unknown key {str(place[-1])!r}{did_you_mean(str(place[-1]), _fields(model, place[:-1]))}"
+        return f"{start}unknown key {shorten(place[-1])}{did_you_mean(str(place[-1]), _fields(model, place[:-1]))}"
     if error["type"] == "missing":
         return f"{start}{key}: required, but missing"
     message = str(error["msg"]).removeprefix("Value error, ")
-    found = error.get("input")
-    plain = isinstance(found, (str, int, float, bool)) and error["type"] != "value_error"
-    named = not key or message.startswith(f"{place[-1]}: ")
-    return f"{start}{'' if named else key + ': '}{message}{f', found {shorten(found)}' if plain else ''}"
+    if error["type"] == "value_error":
+        return f"{start}{'' if not key or message.startswith(f'{place[-1]}: ') else key + ': '}{message}"
+    return f"{start}{key}: {_WANTED.get(error['type'], message)}, found {_found(error.get('input'))}"
+
+
+def _found(value: object) -> str:
+    if value is None:
+        return "nothing"
+    if isinstance(value, (dict, list)):
+        return "a list" if isinstance(value, list) else "keys and values"
+    return shorten(value)
+
+
+@cache
+def _schema(model: type[BaseModel]) -> dict[str, Any]:
+    return model.model_json_schema()
 
 
 def _fields(model: type[BaseModel], place: Place) -> Sequence[str]:
     """Return the keys allowed at `place` of a file of kind `model`."""
-    schema = model.model_json_schema()
+    schema = _schema(model)
     here: dict[str, Any] = schema
     for part in place:
         here = _follow(here, schema)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pandas as pd
 
 from rca import conclusions, evidence, files, times, yamlfile
 from rca.conclusions import Analysis
-from rca.errors import InputError, MissingFile, RcaError, UnsafeInput
+from rca.errors import InputError, MissingFile, RcaError, UnsafeInput, shorten
 from rca.evidence import Evidence
 from rca.incident import model
 from rca.incident.model import IncidentFile
@@ -49,7 +50,7 @@ class Incident:
     @property
     def changed(self) -> frozenset[str]:
         """Paths of raw files that are not as recorded."""
-        return frozenset(line.split(": ", 1)[0] for line in self.differences)
+        return frozenset(line.rsplit(": ", 1)[0] for line in self.differences)
 
     @property
     def milestones(self) -> pd.DataFrame:
@@ -72,12 +73,14 @@ class Incident:
             **{f"affected group: {name}": figure for name, figure in declared.affected_groups.items()},
             "cost": declared.cost,
         }
+        numbers = ["value", "of", "low", "high"]
         rows = [
-            (name, item.value, item.of, item.low, item.high, item.unit, _labels(item.evidence) or "not measured", item.note)
+            (name, *(getattr(item, number) for number in numbers), item.unit, _labels(item.evidence), item.note)
             for name, item in figures.items()
         ]
-        columns = ["quantity", "value", "of", "low", "high", "unit", "basis", "note"]
-        return pd.DataFrame(rows, columns=columns).astype({name: "float64" for name in ("value", "of", "low", "high")})
+        table = pd.DataFrame(rows, columns=["quantity", *numbers, "unit", "basis", "note"])
+        table["basis"] = table["basis"].where(table["basis"] != "", "not measured")
+        return table.astype(dict.fromkeys(numbers, "float64"))
 
     def path(self, name: str) -> Path:
         """Return the path of a file of this incident; `name` cannot leave the folder."""
@@ -92,10 +95,15 @@ def load(path: str | Path) -> Incident:
     path : str or Path
         The folder that holds ``incident.yaml``.
 
+    Returns
+    -------
+    Incident
+        Read and checked; raw files that differ from the manifest are named, not refused.
+
     Raises
     ------
     MissingFile
-        If the folder or a file that it names is not there.
+        If the folder, or a file that it names, is not there.
     UnsafeInput
         If a path leads out of the folder.
     InputError
@@ -108,51 +116,51 @@ def load(path: str | Path) -> Incident:
     kinds: list[type[InputError]] = []
     record: IncidentFile | None = None
     analysis = Analysis()
+    hashes: dict[str, str] = {}
+    differences: tuple[str, ...] = ()
     try:
-        record = yamlfile.parse(folder / INCIDENT, IncidentFile, model.relations)
+        record = yamlfile.parse(folder / INCIDENT, IncidentFile, partial(_relations, model.relations, folder))
     except InputError as error:
         problems += error.problems
         kinds.append(type(error))
     try:
         if (folder / ANALYSIS).exists():
-            analysis = yamlfile.parse(folder / ANALYSIS, Analysis, conclusions.relations)
+            analysis = yamlfile.parse(folder / ANALYSIS, Analysis, partial(_relations, conclusions.relations, folder))
     except InputError as error:
         problems += error.problems
         kinds.append(type(error))
-    if record is not None:
-        for kind, problem in _file_problems(folder, record, analysis):
-            problems.append(problem)
-            kinds.append(kind)
+    try:
+        if (folder / evidence.MANIFEST).exists():
+            hashes, differences = evidence.recorded(folder), tuple(evidence.verify(folder))
+    except InputError as error:
+        problems += error.problems
+        kinds.append(type(error))
     if record is None or problems:
-        raise (UnsafeInput if UnsafeInput in kinds else kinds[0])("\n".join(dict.fromkeys(problems)))
-    has_manifest = (folder / evidence.MANIFEST).exists()
-    hashes = evidence.recorded(folder) if has_manifest else {}
-    differences = tuple(evidence.verify(folder)) if has_manifest else ()
+        raise (UnsafeInput if UnsafeInput in kinds else kinds[0])("\n".join(problems))
     return Incident(folder, record, analysis, hashes, differences)
 
 
-def _file_problems(folder: Path, record: IncidentFile, analysis: Analysis) -> Iterator[tuple[type[InputError], str]]:
-    """Yield each named file that is missing or lies outside the folder."""
-    for where, name in _named_files(record, analysis):
+def _relations(
+    own: yamlfile.Relations, folder: Path, content: dict[str, Any]
+) -> Iterator[tuple[yamlfile.Place, str | InputError]]:
+    """Yield what is wrong between the parts of a file, and each file it names that is missing or outside."""
+    yield from own(content)
+    for place, name in _named_files(content, ()):
         try:
             if not files.inside(folder, name).is_file():
-                yield MissingFile, f"{folder / where}: {name}: no such file in the incident folder"
+                yield place, MissingFile(f"{shorten(name)}: no such file in the incident folder")
         except InputError as error:
-            yield type(error), f"{folder / where}: {error}"
+            yield place, error
 
 
-def _named_files(record: IncidentFile, analysis: Analysis) -> Iterator[tuple[str, str]]:
-    """Yield (file that names it, name) for every file that the incident rests on."""
-    for source in record.sources:
-        yield INCIDENT, source.file
-    if record.model:
-        part = record.model
-        named = (part.before, part.after, part.holdout, part.window_before, part.window_after)
-        yield from ((INCIDENT, name) for name in named if name)
-    figures = (record.impact.affected_users, record.impact.affected_decisions, record.impact.cost)
-    claims = (*figures, *record.impact.affected_groups.values(), *record.milestones.values())
-    yield from ((INCIDENT, item.file) for claim in claims for item in claim.evidence if item.file)
-    yield from ((ANALYSIS, item.file) for item in analysis.evidence if item.file)
+def _named_files(content: Any, place: yamlfile.Place) -> Iterator[tuple[yamlfile.Place, str]]:
+    """Yield each place where a file of the folder is named: ``file`` anywhere, and the parts of ``model``."""
+    keys = model.MODEL_FILES if place == ("model",) else ("file",)
+    inner = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list) else ()
+    for key, value in inner:
+        if key in keys and isinstance(value, str) and value:
+            yield (*place, key), value
+        yield from _named_files(value, (*place, key))
 
 
 def _labels(items: Iterable[Evidence]) -> str:
@@ -163,6 +171,16 @@ def check(path: str | Path) -> list[str]:
     """Return every problem of an incident folder in words; none is good.
 
     Reads what the folder says about itself, not the rows of its exports: `rca.sources.read` checks these.
+
+    Parameters
+    ----------
+    path : str or Path
+        The folder that holds ``incident.yaml``.
+
+    Returns
+    -------
+    list of str
+        With file and line number.
     """
     try:
         load(path)

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 import pandas as pd
-from pydantic import Field, GetPydanticSchema, field_validator, model_validator
+from pydantic import BeforeValidator, Field, GetPydanticSchema, WithJsonSchema, field_validator, model_validator
 from pydantic_core import core_schema
 
 from rca import times, vocabulary
-from rca.errors import did_you_mean
-from rca.evidence import Evidence, Record
+from rca.errors import InputError, did_you_mean, shorten
+from rca.evidence import Evidence, FileName, Number, Record
 from rca.yamlfile import Place, entries, repeated
 
 __all__ = [
@@ -32,6 +32,13 @@ Time = Annotated[
 ]
 Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Text = Annotated[str, Field(min_length=1)]
+Fields = Annotated[  # one field of an export, or several that are joined
+    list[Text],
+    BeforeValidator(lambda value: [value] if isinstance(value, str) else value),
+    Field(min_length=1),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}),
+]
+MODEL_FILES = ("before", "after", "holdout", "window_before", "window_after")
 
 
 def _as_time(value: object) -> pd.Timestamp:
@@ -126,6 +133,11 @@ class TimeForm(Record):
             times.zone(value)
         return value
 
+    @field_validator("format")
+    @classmethod
+    def _known_form(cls, value: str) -> str:
+        return times.check_form(value)
+
 
 class Source(Record):
     """One raw export and how its fields map to a table of the schema.
@@ -152,27 +164,40 @@ class Source(Record):
     """
 
     id: Id
-    file: Text
+    file: Annotated[FileName, Field(min_length=1)]
     reader: str = "csv"
     table: Literal["events", "metrics", "dependencies", "spans"] = "events"
-    columns: dict[str, str | list[str]] = {}
+    columns: dict[str, Fields] = {}
     constant: dict[str, str] = {}
     values: dict[str, dict[str, str]] = {}
     time: TimeForm = TimeForm()
-    scale: float = 1.0
+    scale: Number = 1.0
     records: str = ""
     native_id: str = ""
     required: bool = True
     note: str = ""
 
+    @model_validator(mode="after")
+    def _of_use(self) -> Source:
+        twice = [name for name in self.columns if name in self.constant]
+        if twice:
+            raise ValueError(f"{shorten(twice[0])} stands under columns and under constant")
+        if self.scale != 1 and self.table != "metrics":
+            raise ValueError(f"scale is for metrics, not for {self.table}")
+        if self.native_id and self.table != "events":
+            raise ValueError(f"native_id is for events, not for {self.table}")
+        if self.records and self.reader in ("csv", "jsonl", "parquet"):
+            raise ValueError(f"records is for json, not for {self.reader}")
+        return self
+
 
 class Figure(Record):
     """A number with what it is a part of and where it comes from, or the words "not measured"."""
 
-    value: float | None = None
-    low: float | None = None
-    high: float | None = None
-    of: float | None = None
+    value: Number | None = None
+    low: Number | None = None
+    high: Number | None = None
+    of: Number | None = None
     unit: str = ""
     evidence: tuple[Evidence, ...] = ()
     note: str = ""
@@ -278,14 +303,34 @@ class IncidentFile(Record):
 
 
 def relations(content: dict[str, Any]) -> Iterator[tuple[Place, str]]:
-    """Yield what is wrong between the parts of ``incident.yaml``: repeated ids, unknown systems."""
+    """Yield what is wrong between the parts of ``incident.yaml``: repeated ids, unknown systems, late milestones."""
     yield from repeated(content, "systems")
     yield from repeated(content, "sources")
-    known = [str(system.get("id")) for _, system in entries(content, "systems")]
-    named = [((*place, end), edge.get(end)) for place, edge in entries(content, "dependencies") for end in ("cause", "effect")]
+    known = {str(system.get("id")) for _, system in entries(content, "systems")}
+    edges = entries(content, "dependencies")
+    named = [((*place, end), edge.get(end)) for place, edge in edges for end in ("cause", "effect")]
     symptom = content.get("symptom")
     if isinstance(symptom, dict):
         named.append((("symptom", "system"), symptom.get("system")))
     for place, name in named:
         if isinstance(name, str) and name not in known:
-            yield place, f"unknown system {name!r}{did_you_mean(name, known)}"
+            yield place, f"unknown system {shorten(name)}{did_you_mean(name, known)}"
+    yield from _late(content)
+
+
+def _late(content: dict[str, Any]) -> Iterator[tuple[Place, str]]:
+    """Yield each milestone that lies after the incident's as-of date."""
+    as_of, milestones = _time(content.get("as_of")), content.get("milestones")
+    for name, item in milestones.items() if isinstance(milestones, dict) else ():
+        for key in ("time", "earliest", "latest"):
+            time = _time(item.get(key)) if isinstance(item, dict) else pd.NaT
+            if time > as_of:  # false where either is not known
+                late = f"{shorten(name)} at {times.show(time)} is later than as_of ({times.show(as_of)})"
+                yield ("milestones", name, key), late
+
+
+def _time(value: Any) -> pd.Timestamp:
+    try:
+        return times.parse(value) if isinstance(value, str) else pd.NaT
+    except InputError:
+        return pd.NaT

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
 from rca import schema, times, vocabulary
-from rca.errors import InputError, RcaError, UnknownName, did_you_mean, raise_all, shorten
+from rca.errors import InputError, UnknownName, did_you_mean, raise_all, shorten
 from rca.incident.model import Source
-from rca.sources.raw import Raw, fingerprint, lookup
+from rca.sources.raw import Raw, fingerprint, has, lookup
 
 __all__ = ["MAPPABLE", "apply"]
 
@@ -26,6 +27,9 @@ MAPPABLE = {
     "spans": ("trace_id", "span_id", "parent_id", "system", "name", "time", "status"),
 }  # fmt: skip
 _TIMES = ("time", "time_end", "time_earliest", "time_latest")
+_NUMBER = re.compile(
+    r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[-+]?[0-9]+)?|[-+]?inf(?:inity)?|nan", re.ASCII | re.IGNORECASE
+)
 _LISTED = 5
 
 
@@ -53,31 +57,27 @@ def apply(raw: Raw, source: Source) -> tuple[pd.DataFrame, list[str]]:
     """
     where = source.file
     fields = _fields(raw, source)
-    columns = {name: _column(raw, source, name, parts) for name, parts in fields.items()}
-    columns |= {name: pd.Series([value] * len(raw.records), dtype=object) for name, value in source.constant.items()}
-    for name, words in source.values.items():
-        if name in columns:
-            columns[name] = columns[name].map(lambda value, words=words: words.get(str(value), value))
-    frame = pd.DataFrame(columns, index=range(len(raw.records)))
-    missing = [name for name in schema.REQUIRED[source.table] if name not in frame.columns]
-    raise_all(
-        [
-            f"{where}: source {source.id!r} has nothing for {name!r}; say columns: {{{name}: FIELD}} or constant:"
-            f" {{{name}: ...}} (fields: {', '.join(_all_fields(raw)[:12]) or 'none, the export is empty'})"
-            for name in missing
-        ]
-        if raw.records
-        else []
-    )
+    if not raw.records:
+        return schema.empty(source.table), []
+    frame = pd.DataFrame(_columns(raw, source, fields), index=range(len(raw.records)))
     texts = frame["time"].map(_text) if "time" in frame else pd.Series("", index=frame.index, dtype=object)
-    for name in _TIMES:
-        if name in frame:
+    basis = [times.zone_basis(value, source.time.format) for value in frame["time"]] if "time" in frame else ""
+    for name in frame.columns:
+        if name in _TIMES:
             frame[name] = times.parse_column(
-                frame[name], form=source.time.format, zone_name=source.time.zone, where=where, rows=raw.positions
+                frame[name],
+                form=source.time.format,
+                zone_name=source.time.zone,
+                where=where,
+                rows=raw.positions,
+                unit=raw.unit,
             )
+        elif schema.COLUMNS[source.table][name] == schema.TEXT:
+            frame[name] = frame[name].map(_text).str.strip()
     frame["source"] = source.id
     if source.table == "events":
-        return _events(frame, raw, source, fields, texts)
+        return _events(frame.assign(time_text=texts, zone_basis=basis), raw, source, fields)
+    _filled(frame, raw, source)
     notes = _numbers(frame, raw, source) if source.table == "metrics" else []
     return schema.check(frame, source.table, where=where), notes
 
@@ -90,27 +90,45 @@ def _fields(raw: Raw, source: Source) -> dict[str, list[str]]:
     """Return column of the table -> fields of the export, and refuse names that do not exist."""
     allowed = MAPPABLE[source.table]
     named = {*source.columns, *source.constant, *source.values}
+    table = f"incident.yaml: source {source.id!r}: table {source.table!r}"
     problems = [
-        f"incident.yaml: source {source.id!r}: table {source.table!r} has no column {name!r}{did_you_mean(name, allowed)}"
+        f"{table} has no column {shorten(name)}{did_you_mean(name, allowed)}"
         for name in sorted(named.difference(allowed))
     ]
     raise_all(problems, UnknownName)
-    fields = {name: [parts] if isinstance(parts, str) else parts for name, parts in source.columns.items()}
+    fields = dict(source.columns)
+    if not raw.records:
+        return fields
     present = _all_fields(raw)
     for name in allowed:
         if name not in fields and name not in source.constant and name in present:
             fields[name] = [name]
     wanted = [part for parts in fields.values() for part in parts] + ([source.native_id] if source.native_id else [])
-    absent = [part for part in wanted if raw.records and all(lookup(record, part) is None for record in raw.records)]
-    absent = [part for part in absent if not any(part in record for record in raw.records)]
-    raise_all(
-        [f"{source.file}: source {source.id!r}: no field {part!r}{did_you_mean(part, present)}" for part in absent],
-        UnknownName,
-    )
+    absent = [part for part in wanted if not any(has(record, part) for record in raw.records)]
+    problems = [
+        f"{source.file}: source {source.id!r}: no field {shorten(part)}{did_you_mean(part, present)}" for part in absent
+    ]
+    raise_all(problems, UnknownName)
+    problems = [
+        f"{source.file}: source {source.id!r} has nothing for {name!r}; say columns: {{{name}: FIELD}} or constant:"
+        f" {{{name}: ...}}{did_you_mean(name, present)}"
+        for name in dict.fromkeys([*schema.REQUIRED[source.table], *source.values])
+        if name not in fields and name not in source.constant
+    ]
+    raise_all(problems)
     return fields
 
 
-def _column(raw: Raw, source: Source, name: str, parts: Sequence[str]) -> pd.Series:
+def _columns(raw: Raw, source: Source, fields: dict[str, list[str]]) -> dict[str, pd.Series]:
+    """Return the columns as they stand in the export, constants added and words replaced."""
+    columns = {name: _column(raw, parts) for name, parts in fields.items()}
+    columns |= {name: pd.Series([value] * len(raw.records), dtype=object) for name, value in source.constant.items()}
+    for name, words in source.values.items():
+        columns[name] = pd.Series([words.get(_text(value), value) for value in columns[name]], dtype=object)
+    return columns
+
+
+def _column(raw: Raw, parts: Sequence[str]) -> pd.Series:
     if len(parts) == 1:
         return pd.Series([lookup(record, parts[0]) for record in raw.records], dtype=object)
     texts = [" ".join(filter(None, (_text(lookup(record, part)) for part in parts))) for record in raw.records]
@@ -118,81 +136,123 @@ def _column(raw: Raw, source: Source, name: str, parts: Sequence[str]) -> pd.Ser
 
 
 def _text(value: Any) -> str:
+    """Return one value as text that can be written as UTF-8, whatever the export holds."""
     if value is None or value is pd.NaT or (isinstance(value, float) and math.isnan(value)):
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
-    return json.dumps(value, ensure_ascii=False, sort_keys=True) if isinstance(value, (dict, list)) else str(value)
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    text = _json(value) if isinstance(value, (dict, list)) else str(value)
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:  # JSON can hold half of a surrogate pair, as of an emoji that was cut in two
+        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
+def _json(value: Any) -> str:
+    """Return JSON; numbers that JSON does not have become null."""
+    try:
+        return json.dumps(value, ensure_ascii=False, sort_keys=True, default=str, allow_nan=False)
+    except ValueError:
+        return json.dumps(_finite(value), ensure_ascii=False, sort_keys=True, default=str)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _filled(frame: pd.DataFrame, raw: Raw, source: Source) -> None:
+    """Raise where a text that the table requires is empty."""
+    problems = []
+    for name in schema.REQUIRED[source.table]:
+        if schema.COLUMNS[source.table][name] == schema.TEXT:
+            empty = [position for text, position in zip(frame[name], raw.positions, strict=True) if not text]
+            if empty:
+                more = f" ({len(empty)} such {raw.unit}s)" if len(empty) > 1 else ""
+                problems.append(f"{source.file}: {raw.unit} {empty[0]}: {name!r} is empty{more}")
+    raise_all(problems)
 
 
 def _numbers(frame: pd.DataFrame, raw: Raw, source: Source) -> list[str]:
     """Turn metric values into numbers in place of their text; return notes."""
     values, problems, infinite = [], [], 0
-    for value, position in zip(frame.get("value", ()), raw.positions, strict=False):
+    for value, position in zip(frame["value"], raw.positions, strict=True):
         text = _text(value).strip()
-        try:
-            number = float(text) if text else math.nan
-        except ValueError:
+        if text and not _NUMBER.fullmatch(text):
             problems.append(f"{source.file}: {raw.unit} {position}: value {shorten(text)} is not a number")
-            number = math.nan
+            continue
+        number = float(text or math.nan) * source.scale
         infinite += math.isinf(number)
-        values.append(math.nan if math.isinf(number) else number * source.scale)
+        values.append(math.nan if math.isinf(number) else number)
     if len(problems) > _LISTED:
-        problems[_LISTED:] = [f"{source.file}: and {len(problems) - _LISTED} more rows like these"]
+        problems[_LISTED:] = [f"{source.file}: and {len(problems) - _LISTED} more {raw.unit}s like these"]
     raise_all(problems)
     frame["value"] = pd.Series(values, index=frame.index, dtype="float64")
     notes = [f"{infinite} infinite values taken as missing"] if infinite else []
-    keys = frame.duplicated(["time", "system", "metric"]).sum() if len(frame) else 0
+    missing = int(frame["value"].isna().sum()) - infinite
+    notes += [f"{missing} values are empty"] if missing else []
+    keys = frame.duplicated(["time", "system", "metric"]).sum()
     return [*notes, f"{keys} values repeat a time of the same system and metric"] if keys else notes
 
 
 def _events(
-    frame: pd.DataFrame, raw: Raw, source: Source, fields: dict[str, list[str]], texts: pd.Series
+    frame: pd.DataFrame, raw: Raw, source: Source, fields: dict[str, list[str]]
 ) -> tuple[pd.DataFrame, list[str]]:
     """Complete event rows: id, kind, severity, attributes, place; fold identical records into one."""
     used = {part for parts in fields.values() for part in parts}
-    frame["time_text"] = texts
-    frame["zone_basis"] = [times.zone_basis(text, source.time.format) for text in texts]
-    for name in ("system", "kind", "message", "actor", "ref", "trace_id"):
-        frame[name] = frame[name].map(_text) if name in frame else ""
     frame["message"] = frame["message"].where(frame["message"] != "", "(no text)")
-    _each(frame["kind"], raw, source, lambda word, where: vocabulary.check(word, "event_kinds", where=where))
+    _kinds(frame["kind"], raw, source)
     words = frame["severity"].map(_text) if "severity" in frame else pd.Series("", index=frame.index, dtype=object)
     numbers = words.map(schema.severity_number)
     frame["severity"] = pd.array([None if pd.isna(number) else int(number) for number in numbers], dtype="Int64")
-    unknown = sorted(set(words[numbers.isna() & (words != "")]))
-    notes = [f"severity words not understood: {', '.join(shorten(word, 20) for word in unknown[:5])}"] if unknown else []
+    unknown = sorted(set(words[numbers.isna() & (words.str.strip() != "")]))
+    shown = ", ".join(shorten(word, 20) for word in unknown[:_LISTED])
+    notes = [f"severity words not understood: {shown}"] if unknown else []
     rest = [{name: value for name, value in record.items() if name not in used} for record in raw.records]
-    frame["attributes"] = [json.dumps(item, ensure_ascii=False, sort_keys=True, default=str) if item else "" for item in rest]
+    frame["attributes"] = [_text(item) if item else "" for item in rest]
     frame["position"] = raw.positions
     frame["locator"] = [raw.place(number) for number in range(len(raw.records))]
     frame["raw_sha256"] = [fingerprint(record) for record in raw.records]
-    native = [_text(lookup(record, source.native_id)) for record in raw.records] if source.native_id else []
-    frame["event_id"] = _ids(frame, native, source)
-    frame["count"] = frame.groupby("event_id")["event_id"].transform("size") if len(frame) else 1
+    frame["event_id"] = _ids(frame["raw_sha256"].tolist(), raw, source)
+    frame["count"] = frame.groupby("event_id")["event_id"].transform("size")
     return schema.check(frame.drop_duplicates("event_id"), "events", where=source.file), notes
 
 
-def _ids(frame: pd.DataFrame, native: list[str], source: Source) -> list[str]:
+def _ids(contents: list[str], raw: Raw, source: Source) -> list[str]:
     """Return an id an event: from its native id, else from its content; refuse an id with two contents."""
-    keys = [f"id:{own}" if own else f"raw:{raw}" for own, raw in zip(native or [""] * len(frame), frame["raw_sha256"], strict=True)]
-    contents = pd.Series(frame["raw_sha256"].to_numpy(), index=keys, dtype=object)
-    several = contents.groupby(level=0).nunique()
-    problems = [
-        f"{source.file}: duplicate id {shorten(key.removeprefix('id:'))}: {source.native_id!r} names two different records"
-        for key in several.index[several > 1]
-    ]
+    field = source.native_id
+    own = [_text(lookup(record, field)) if field else "" for record in raw.records]
+    first: dict[str, int] = {}
+    problems = []
+    keys = [f"id:{native}" if native else f"raw:{content}" for native, content in zip(own, contents, strict=True)]
+    for number, key in enumerate(keys):
+        before = first.setdefault(key, number)
+        if contents[before] != contents[number]:
+            problems.append(
+                f"{source.file}: {raw.unit} {raw.positions[number]}: duplicate id {shorten(own[number])}: a different"
+                f" record than {raw.unit} {raw.positions[before]}"
+            )
     raise_all(problems[:_LISTED])
     return [fingerprint({"source": source.id, "key": key})[:16] for key in keys]
 
 
-def _each(values: pd.Series, raw: Raw, source: Source, test: Callable[[str, str], object]) -> None:
-    """Apply `test` to each distinct value; raise all problems with the row where each first stands."""
+def _kinds(kinds: pd.Series, raw: Raw, source: Source) -> None:
+    """Raise with the place where each unknown kind of event first stands."""
+    first: dict[str, int] = {}
+    for position, kind in zip(raw.positions, kinds, strict=True):
+        first.setdefault(kind, position)
+    known = vocabulary.ids("event_kinds")
+    unknown = [kind for kind in first if kind not in known]
     problems = []
-    for value in dict.fromkeys(values):
-        number = int((values == value).to_numpy().argmax())
+    for kind in unknown[:_LISTED]:
         try:
-            test(value, f"{source.file}: {raw.unit} {raw.positions[number]}")
-        except RcaError as error:
+            vocabulary.check(kind, "event_kinds", where=f"{source.file}: {raw.unit} {first[kind]}")
+        except InputError as error:
             problems.append(str(error))
-    raise_all(problems[:_LISTED], InputError)
+    raise_all(problems, UnknownName)

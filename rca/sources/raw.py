@@ -8,7 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Raw", "fingerprint", "lookup"]
+from rca.errors import UnsafeInput
+
+__all__ = ["MAX_DEPTH", "Raw", "fingerprint", "has", "lookup", "shallow"]
+
+MAX_DEPTH = 64
 
 
 @dataclass(frozen=True)
@@ -62,3 +66,45 @@ def lookup(record: dict[str, Any], field: str) -> Any:
     head, dot, rest = field.partition(".")
     inner = record.get(head)
     return lookup(inner, rest) if dot and isinstance(inner, dict) else None
+
+
+def has(record: dict[str, Any], field: str) -> bool:
+    """Return whether a record has a field, be it empty.
+
+    Examples
+    --------
+    >>> has({"user": {"name": None}}, "user.name"), has({}, "user.name")
+    (True, False)
+    """
+    head, dot, rest = field.partition(".")
+    inner = record.get(head)
+    return field in record or (bool(dot) and isinstance(inner, dict) and has(inner, rest))
+
+
+def shallow(value: Any, *, where: str) -> Any:
+    """Return `value` unchanged if it is nested at most `MAX_DEPTH` deep: more would exhaust the stack.
+
+    Parameters
+    ----------
+    value : object
+        Anything made of dicts and lists.
+    where : str
+        Place for the error message.
+
+    Returns
+    -------
+    object
+        The same.
+
+    Raises
+    ------
+    UnsafeInput
+        If it is nested deeper.
+    """
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        nested = [item for item in level if isinstance(item, (dict, list))]
+        level = [inner for item in nested for inner in (item.values() if isinstance(item, dict) else item)]
+        if not level:
+            return value
+    raise UnsafeInput(f"{where}: nested more than {MAX_DEPTH} deep")

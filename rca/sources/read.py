@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 import pandas as pd
 
 from rca import schema, times
-from rca.errors import InputError, RcaError, UnknownName, did_you_mean, raise_all
+from rca.errors import InputError, RcaError, UnknownName, did_you_mean, raise_all, shorten
 from rca.incident import Incident
 from rca.incident.model import Source
 from rca.progress import track
 from rca.sources import mapping, spans
 from rca.sources.flat import read_csv, read_parquet
-from rca.sources.raw import Raw
+from rca.sources.raw import Raw, fingerprint
 from rca.sources.records import read_json, read_jsonl
 
 __all__ = ["ImportReport", "Records", "check_source", "read", "readers"]
@@ -75,8 +75,11 @@ def readers() -> dict[str, Reader]:
     >>> sorted(readers())[:4]
     ['csv', 'json', 'jsonl', 'parquet']
     """
-    found = {point.name: point for point in entry_points(group="rca.sources") if point.name not in _OWN}
-    return {**_OWN, **{name: point.load() for name, point in found.items()}}
+    return {**_OWN, **{name: point.load() for name, point in _installed().items()}}
+
+
+def _installed() -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group="rca.sources") if point.name not in _OWN}
 
 
 def read(incident: Incident, *, progress: bool = False) -> Records:
@@ -101,12 +104,11 @@ def read(incident: Incident, *, progress: bool = False) -> Records:
         required export without rows, an event after the incident's as-of date, an edge to an unknown
         system.
     """
-    known = readers()
     tables: dict[str, list[pd.DataFrame]] = {name: [] for name in schema.COLUMNS}
     reports, problems = [], []
     for source in track(incident.file.sources, "reading exports", progress=progress):
         try:
-            table, report = _read_one(incident, source, known)
+            table, report = _read_one(incident, source)
         except RcaError as error:
             problems += str(error).splitlines()
             continue
@@ -116,21 +118,33 @@ def read(incident: Incident, *, progress: bool = False) -> Records:
     return _join(incident, tables, reports)
 
 
-def _read_one(incident: Incident, source: Source, known: Mapping[str, Reader]) -> tuple[pd.DataFrame, ImportReport]:
-    if source.reader not in known:
-        raise UnknownName(f"incident.yaml: source {source.id!r}: unknown reader {source.reader!r}{did_you_mean(source.reader, known)}")
-    raw = known[source.reader](incident.path(source.file), source)
+def _reader(source: Source) -> Reader:
+    """Return the reader of a source; others that are installed are not even imported."""
+    installed = _installed()
+    if source.reader in _OWN:
+        return _OWN[source.reader]
+    if source.reader not in installed:
+        near = did_you_mean(source.reader, [*_OWN, *installed])
+        raise UnknownName(f"incident.yaml: source {source.id!r}: unknown reader {shorten(source.reader)}{near}")
+    reader: Reader = installed[source.reader].load()
+    return reader
+
+
+def _read_one(incident: Incident, source: Source) -> tuple[pd.DataFrame, ImportReport]:
+    raw = _reader(source)(incident.path(source.file), source)
     if source.required and not raw.records:
         raise InputError(f"{source.file}: no rows; if none is what the system had to say, set required: false")
     table, notes = mapping.apply(raw, source)
     stamps = table["time"] if "time" in table else pd.Series(dtype=times.UTC)
-    late = stamps > incident.file.as_of
-    if late.any():
-        shown = [f"{source.file}: {raw.unit} {raw.positions[number]}" for number in table.index[late][:_LISTED]]
-        raise InputError(
-            f"{', '.join(shown)}: later ({times.show(stamps[late].iloc[0])}) than the incident's as_of"
-            f" ({times.show(incident.file.as_of)}); {int(late.sum())} such rows"
-        )
+    positions = table["position"] if "position" in table else pd.Series(raw.positions)
+    for name in ("time", "time_earliest"):
+        late = table[name] > incident.file.as_of if name in table else pd.Series(dtype=bool)
+        if late.any():
+            shown = ", ".join(f"{raw.unit} {position}" for position in positions[late][:_LISTED])
+            raise InputError(
+                f"{source.file}: {shown}: later ({times.show(table[name][late].iloc[0])}) than the incident's as_of"
+                f" ({times.show(incident.file.as_of)}); {int(late.sum())} such {raw.unit}s"
+            )
     report = ImportReport(
         source=source.id,
         file=source.file,
@@ -178,10 +192,10 @@ def _join(incident: Incident, tables: Mapping[str, list[pd.DataFrame]], reports:
 def _unknown_systems(edges: pd.DataFrame, systems: tuple[str, ...]) -> list[str]:
     ends = pd.concat([edges[["cause", "source"]].set_axis(["name", "source"], axis=1),
                       edges[["effect", "source"]].set_axis(["name", "source"], axis=1)])  # fmt: skip
-    unknown = ends[~ends["name"].isin(systems)].drop_duplicates("name")
+    unknown = ends[~ends["name"].isin(systems)].drop_duplicates("name")[:_LISTED]
     return [
-        f"source {row.source!r}: edge to unknown system {row.name_!r}{did_you_mean(row.name_, systems)}"
-        for row in unknown.rename(columns={"name": "name_"}).itertuples()
+        f"source {source!r}: edge to unknown system {shorten(name)}{did_you_mean(name, systems)}"
+        for name, source in zip(unknown["name"], unknown["source"], strict=True)
     ]
 
 
@@ -197,13 +211,19 @@ def check_source(reader: Reader, path: Path, source: Source) -> Raw:
     source : Source
         An entry that maps it.
 
+    Returns
+    -------
+    Raw
+        What was read.
+
     Raises
     ------
     InputError
         If a second reading differs, positions are not increasing from 1 or more, or the mapping fails.
     """
     first, second = reader(path, source), reader(path, source)
-    if first != second:
+    prints = [([fingerprint(record) for record in raw.records], raw.positions, raw.unit) for raw in (first, second)]
+    if prints[0] != prints[1]:
         raise InputError(f"{path}: a second reading gives another result")
     if len(first.positions) != len(first.records):
         raise InputError(f"{path}: {len(first.records)} records, but {len(first.positions)} positions")

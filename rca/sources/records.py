@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any, NoReturn
 
-from rca.errors import InputError, UnknownName, did_you_mean, shorten
+from rca.errors import InputError, UnknownName, UnsafeInput, did_you_mean, shorten
 from rca.incident.model import Source
 from rca.sources.flat import decode
-from rca.sources.raw import Raw
+from rca.sources.raw import Raw, shallow
 
 __all__ = ["read_json", "read_jsonl"]
 
@@ -24,25 +25,46 @@ def read_json(path: Path, source: Source) -> Raw:
     source : Source
         Its entry in ``incident.yaml``; ``records`` is the JSON pointer to the list, when it is inside.
 
+    Returns
+    -------
+    Raw
+        One record an object.
+
     Raises
     ------
     InputError
         Not JSON, or something else than objects, with the item's number.
     """
     content = _parse(decode(path), source.file)
-    for part in source.records.split("/")[1:] if source.records else ():
+    first, *parts = source.records.split("/")
+    if first:
+        raise InputError(f"{source.file}: records {shorten(source.records)}: a JSON pointer begins with /")
+    for part in parts:
         name = part.replace("~1", "/").replace("~0", "~")
-        if isinstance(content, dict) and name in content:
-            content = content[name]
-        else:
-            keys = [str(key) for key in content] if isinstance(content, dict) else []
-            raise UnknownName(f"{source.file}: records {source.records!r}: no {name!r} there{did_you_mean(name, keys)}")
+        if isinstance(content, list):
+            content = dict(zip(map(str, range(len(content))), content, strict=True))
+        if not isinstance(content, dict) or name not in content:
+            near = did_you_mean(name, content) if isinstance(content, dict) else f"; it is {shorten(content, 40)}"
+            raise UnknownName(f"{source.file}: records {shorten(source.records)}: no {shorten(name)} there{near}")
+        content = content[name]
     items = content if isinstance(content, list) else [content]
     return _raw(items, source.file, "item", list(range(1, len(items) + 1)))
 
 
 def read_jsonl(path: Path, source: Source) -> Raw:
     """Return the records of a file with one JSON object a line; empty lines are passed over.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    source : Source
+        Its entry in ``incident.yaml``.
+
+    Returns
+    -------
+    Raw
+        One record a line that is not empty.
 
     Raises
     ------
@@ -63,11 +85,12 @@ def _raw(items: list[Any], file: str, unit: str, positions: list[int]) -> Raw:
 
 def _parse(text: str, where: str) -> Any:
     try:
-        return json.loads(text, parse_constant=_refuse, object_pairs_hook=_unique)
+        content = json.loads(text, parse_constant=_refuse, object_pairs_hook=_unique)
     except RecursionError as error:
-        raise InputError(f"{where}: nested too deep") from error
+        raise UnsafeInput(f"{where}: nested too deep") from error
     except ValueError as error:
         raise InputError(f"{where}: not valid JSON: {error}") from error
+    return shallow(content, where=where)
 
 
 def _refuse(word: str) -> NoReturn:
@@ -77,6 +100,6 @@ def _refuse(word: str) -> NoReturn:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     out = dict(pairs)
     if len(out) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"key {next(name for name in names if names.count(name) > 1)!r} occurs twice in one object")
+        (name, _), = Counter(name for name, _ in pairs).most_common(1)
+        raise ValueError(f"key {shorten(name)} occurs twice in one object")
     return out

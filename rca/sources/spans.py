@@ -36,11 +36,11 @@ def dependencies(spans: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     [['db', 'web']]
     """
     calls = spans[spans["parent_id"] != ""]
-    parents = spans.groupby(["trace_id", "span_id"])["system"].agg(lambda names: tuple(sorted(set(names))))
-    found = [parents.get(key, ()) for key in zip(calls["trace_id"], calls["parent_id"], strict=True)]
-    calls = calls.assign(parents=pd.Series(found, index=calls.index, dtype=object))
-    lost = calls[calls["parents"].map(len) == 0]
-    unclear = calls[calls["parents"].map(len) > 1]
+    named = spans[["trace_id", "span_id", "system"]].drop_duplicates().groupby(["trace_id", "span_id"])["system"]
+    owners = pd.DataFrame({"parent": named.first(), "owners": named.size()})
+    calls = calls.join(owners, on=["trace_id", "parent_id"])
+    lost = calls[calls["owners"].isna()]
+    unclear = calls[calls["owners"] > 1]
     notes = []
     if len(lost):
         first = lost.iloc[0]
@@ -50,14 +50,8 @@ def dependencies(spans: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
         )
     if len(unclear):
         notes.append(f"{len(unclear)} of {len(calls)} calls name a parent id that two systems use: no edge made")
-    known = calls[calls["parents"].map(len) == 1]
-    edges = pd.DataFrame(
-        {
-            "cause": known["system"],
-            "effect": known["parents"].map(lambda names: names[0]).astype(schema.TEXT),
-            "source": known["source"],
-        }
-    )
+    known = calls[calls["owners"] == 1]
+    edges = pd.DataFrame({"cause": known["system"], "effect": known["parent"], "source": known["source"]})
     edges = edges[edges["cause"] != edges["effect"]]
     counted = edges.groupby(["cause", "effect", "source"], as_index=False).size().rename(columns={"size": "count"})
     return schema.check(counted.assign(basis="spans"), "dependencies"), notes

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from rca.errors import UnknownName, did_you_mean
+from rca.errors import UnknownName, did_you_mean, shorten
 
 __all__ = ["LISTS", "check", "ids", "table"]
 
@@ -78,5 +78,5 @@ def check(value: str, name: str, *, where: str) -> str:
     known = ids(name)
     if value not in known:
         what = name.replace("_", " ").removesuffix("s")
-        raise UnknownName(f"{where}: bad {what} {value!r}{did_you_mean(value, known)}")
+        raise UnknownName(f"{where}: bad {what} {shorten(value)}{did_you_mean(value, known)}")
     return value
