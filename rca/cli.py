@@ -67,7 +67,7 @@ def check(path: Folder, trust: Trust = False) -> None:
     from rca import incident, modelfile, sources
 
     found = incident.load(path)
-    problems = []
+    problems: list[str] = []
     try:
         records = sources.read(found, progress=sys.stderr.isatty())
     except InputError as error:

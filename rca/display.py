@@ -212,7 +212,7 @@ def _as_html(grid: _Grid, caption: str, more: str) -> str:
         body.append("<tr>" + "".join(_cell(text, kind, place < grid.keys) for place, text, kind in cells) + "</tr>")
     label = escape(caption or "Table")
     return (
-        f'<figure class="rca-table{" rca-wide" if len(grid.headings) > 6 else ""}">'
+        f'<figure class="rca-table{" rca-wide" if len(grid.headings) > 5 else ""}">'
         + (f'<figcaption dir="auto">{escape(caption)}</figcaption>' if caption else "")
         + f'<div class="rca-scroll" tabindex="0" role="region" aria-label="{label}">'
         + f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table></div>"

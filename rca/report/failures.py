@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 __all__ = ["Failure", "find", "headings", "told"]
@@ -41,13 +43,15 @@ class Failure:
 
 
 def told(text: str) -> str:
-    r"""Return text of a kernel without terminal colours and memory addresses, which differ from run to run.
+    r"""Return text of a kernel without terminal colours, memory addresses and where Python is installed.
 
     Examples
     --------
     >>> told("\x1b[31mError\x1b[0m in <Axes at 0x7f00aa00bb00>")
     'Error in <Axes at 0x…>'
     """
+    for place in (str(Path(__file__).parents[2]), sys.prefix, sys.base_prefix):
+        text = text.replace(place, "…")
     return _ADDRESS.sub("0x…", _ANSI.sub("", text))
 
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rca import files, modelfile, vocabulary
+from rca import files, incident, modelfile, sources, vocabulary
 from rca.errors import InputError
 from rca.incident import Incident
 from rca.report import parameters
-from rca.report.opening import load
+from rca.report.opening import hide, pseudonyms
 from rca.report.render import Cover
 from rca.report.runner import Outcome, run
 from rca.systems import timeline
@@ -67,9 +67,13 @@ def make(
     for name, value in (("with_names", with_names), ("trust", trust)):
         if name in known:
             values.setdefault(name, value)
-    found, _ = load(values["incident"], with_names=bool(values.get("with_names")))
+    found = incident.load(values["incident"])
+    names = pseudonyms(found, sources.read(found))
     modelfile.evidence(found, trust=bool(values.get("trust")))
-    return run(notebook, values, out, cover=cover(found), inputs=_inputs(found), progress=progress)
+    if values.get("with_names", with_names):
+        return run(notebook, values, out, cover=cover(found), inputs=_inputs(found), progress=progress)
+    title = cover(hide(found, names))
+    return run(notebook, values, out, cover=title, inputs=_inputs(found), progress=progress, redact=names.text)
 
 
 def cover(found: Incident) -> Cover:

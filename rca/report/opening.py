@@ -13,7 +13,7 @@ from rca.causes.language import Pseudonyms
 from rca.incident import Incident
 from rca.sources import Records
 
-__all__ = ["load", "pseudonyms"]
+__all__ = ["hide", "load", "pseudonyms"]
 
 
 def load(path: str | Path, *, with_names: bool = False) -> tuple[Incident, Records]:
@@ -48,15 +48,14 @@ def load(path: str | Path, *, with_names: bool = False) -> tuple[Incident, Recor
     if with_names:
         return found, records
     names = pseudonyms(found, records)
-    hidden = replace(
-        found,
-        file=_hide(found.file, names),
-        analysis=_hide(found.analysis, names),
-        hashes=_hide(found.hashes, names),
-        differences=_hide(found.differences, names),
-    )
     tables = {name: names.frame(getattr(records, name)) for name in ("events", "metrics", "dependencies", "reports")}
-    return hidden, replace(records, **tables, notes=_hide(records.notes, names))
+    return hide(found, names), replace(records, **tables, notes=_hide(records.notes, names))
+
+
+def hide(found: Incident, names: Pseudonyms) -> Incident:
+    """Return an incident with the names in all its texts replaced."""
+    parts = {part: _hide(getattr(found, part), names) for part in ("file", "analysis", "hashes", "differences")}
+    return replace(found, **parts)
 
 
 def pseudonyms(found: Incident, records: Records) -> Pseudonyms:

@@ -8,7 +8,7 @@ import json
 import os
 import platform
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -68,6 +68,7 @@ def run(
     inputs: Mapping[str, str] | None = None,
     timeout: float | None = None,
     progress: bool = False,
+    redact: Callable[[str], str] | None = None,
 ) -> Outcome:
     """Run a notebook with parameters and write its report.
 
@@ -88,6 +89,9 @@ def run(
         Seconds that one cell may take.
     progress : bool, default False
         Whether to draw a progress bar.
+    redact : callable, optional
+        Applied to what cells print and to their errors, such as `rca.language.Pseudonyms.text`: an error can
+        quote a source.
 
     Returns
     -------
@@ -116,6 +120,9 @@ def run(
     if given:
         inject(source, given)
     executed, failed = execute(source, timeout=timeout, progress=progress)
+    if redact is not None:
+        _redact(executed, redact)
+        failed = tuple(replace(one, error=redact(one.error), detail=redact(one.detail)) for one in failed)
     facts = {"parameters": known | given, "inputs": dict(inputs or {}), "notebook": _sha256(notebook.read_bytes())}
     return report(executed, out, stem=notebook.stem, cover=cover, failed=failed, started=started, facts=facts)
 
@@ -176,6 +183,16 @@ def report(
     _write(out, content, record)
     paths = {name: out / "tables" / f"{name}.csv" for name in csv}
     return Outcome(out, out / f"{stem}.html", failures, paths, pd.Timestamp.now("UTC") - started)
+
+
+def _redact(executed: Any, redact: Callable[[str], str]) -> None:
+    """Apply `redact` to printed text and errors of the outputs."""
+    for output in (output for cell in executed.cells for output in cell.get("outputs", ())):
+        if output.output_type == "stream":
+            output["text"] = redact(output["text"])
+        elif output.output_type == "error":
+            output["evalue"] = redact(output["evalue"])
+            output["traceback"] = [redact(line) for line in output["traceback"]]
 
 
 def _write(out: Path, content: Mapping[str, str | bytes], record: Mapping[str, Any]) -> None:

@@ -1,0 +1,163 @@
+"""The whole line: two incidents of ours from raw exports to a report, as a user would run it."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+ROOT = Path(__file__).parent.parent
+FRAUD = ROOT / "datasets" / "fraud-model-regression"
+OUTAGE = ROOT / "datasets" / "bot-feature-file-outage"
+
+
+def rca(*arguments, cwd):
+    command = [sys.executable, "-m", "rca.cli", *map(str, arguments)]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+
+
+def texts(report):
+    return {path.name: path.read_text() for path in report.rglob("*") if path.suffix in (".html", ".md", ".ipynb", ".csv", ".json")}
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory):
+    return tmp_path_factory.mktemp("work")
+
+
+@pytest.fixture(scope="module")
+def demo(work):
+    done = rca("demo", cwd=work)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "reports/fraud-model-regression/postmortem.html\n"
+    return work / "reports" / "fraud-model-regression"
+
+
+@pytest.fixture(scope="module")
+def outage(work):
+    done = rca("report", OUTAGE, cwd=work)
+    assert done.returncode == 0, done.stderr
+    return work / "reports" / "bot-feature-file-outage"
+
+
+def table(report, name):
+    return pd.read_csv(report / "tables" / f"{name}.csv", keep_default_na=False)
+
+
+def test_the_demo_names_the_model_its_deployment_and_the_sampled_feature(demo):
+    assert table(demo, "cascade")["system"][0] == "fraud-model"
+    change = table(demo, "changes").iloc[0]
+    assert (change["system"], change["kind"], change["fits"]) == ("fraud-model", "deploy", True)
+    runs = json.loads((FRAUD / "sources" / "training_runs.json").read_text())
+    assert table(demo, "shap_models")["feature"][0] == "merchant_risk"
+    assert "merchant" in json.dumps(runs)
+    assert "went live" not in table(demo, "shap_models").columns
+
+
+def test_the_report_has_every_section_and_all_its_files(demo):
+    page = (demo / "postmortem.html").read_text()
+    for heading in ("Summary", "Impact", "What happened when", "What broke first", "What changed", "Inside the model",
+                    "Why: five whys", "Fishbone", "What else could fail: FMEA", "Root cause, trigger and contributing factors",
+                    "Lessons", "Corrective actions", "What we do not know", "Evidence"):  # fmt: skip
+        assert f">{heading}<" in page, heading
+    assert page.count("<img ") >= 7
+    run = json.loads((demo / "run.json").read_text())
+    assert run["failed"] == []
+    assert {"versions", "parameters", "inputs", "duration"} <= set(run)
+    assert "sources/metrics.csv" in run["inputs"]
+    names = {path.stem for path in (demo / "tables").iterdir()}
+    assert {"events", "milestones", "durations", "cascade", "changes", "shap_models", "drift", "whys", "fmea", "actions",
+            "findings", "evidence", "impact", "edges", "imports", "gaps"} <= names  # fmt: skip
+
+
+def test_the_page_is_small_and_has_no_script_and_no_outside_address(demo, outage):
+    for report in (demo, outage):
+        page = (report / "postmortem.html").read_text()
+        assert len(page) < 1_500_000
+        assert not re.search(r"<script|<iframe|<object|javascript:|\son\w+=", page)
+        assert not re.search(r'(?:src|href)="(?!#|data:|postmortem\.ipynb)[^"]', page)
+        assert "Messages of this step" not in page
+
+
+def test_people_appear_by_role_in_every_file_of_the_report(demo):
+    people = yaml.safe_load((FRAUD / "incident.yaml").read_text())["people"]
+    assert people
+    for file, text in texts(demo).items():
+        for person in people:
+            for name in [person["name"], *person.get("aliases", [])]:
+                assert name.lower() not in text.lower(), (file, name)
+    assert people[0]["role"] in (demo / "postmortem.html").read_text()
+
+
+def test_markup_in_a_chat_message_is_text_in_the_page(demo):
+    assert "<script>" in (FRAUD / "sources" / "chat.jsonl").read_text()
+    assert "&lt;script&gt;" in (demo / "postmortem.html").read_text()
+
+
+def test_no_path_of_the_machine_is_in_the_page_or_the_tables(demo):
+    for file, text in texts(demo).items():
+        if file.endswith((".html", ".csv", ".md")):
+            assert str(ROOT) not in text, file
+            assert sys.prefix not in text, file
+
+
+def test_the_same_command_twice_gives_the_same_bytes_but_for_the_run_times(demo, work):
+    again = work / "again"
+    assert rca("demo", "--out", again, cwd=work).returncode == 0
+    other = again / "fraud-model-regression"
+    files = sorted(path.relative_to(demo) for path in demo.rglob("*") if path.is_file())
+    assert files == sorted(path.relative_to(other) for path in other.rglob("*") if path.is_file())
+    for file in files:
+        if file.suffix in (".csv", ".png"):
+            assert (demo / file).read_bytes() == (other / file).read_bytes(), file
+    times = re.compile(r'<(\w+)[^>]* id="run-times".*?</\1>', re.DOTALL)
+    first, second = ((folder / "postmortem.html").read_text() for folder in (demo, other))
+    assert times.search(first)
+    assert times.sub("", first) == times.sub("", second)
+
+
+def test_an_incident_without_metrics_and_model_says_what_is_missing(outage):
+    page = (outage / "postmortem.html").read_text()
+    for sentence in ("Not traced: that needs metrics", "Not compared: the incident has no pair of models",
+                     "Drift was not measured", "Impact could not be computed", "not measured", "No metrics: nothing was exported"):  # fmt: skip
+        assert sentence in page
+    assert not (outage / "tables" / "cascade.csv").exists()
+    durations = table(outage, "durations").set_index("duration")
+    assert durations.loc["time to detect", ["low", "high"]].tolist() == ["P0DT0H0M0S", "P0DT0H12M0S"]
+
+
+def test_conflicting_statements_both_stay_in_the_timeline(outage):
+    messages = set(table(outage, "events")["message"])
+    assert {"The network began to fail", "First errors on customer traffic"} <= messages
+
+
+def test_a_failed_cell_leaves_a_report_that_points_at_it_and_exit_code_1(tmp_path):
+    folder = Path(shutil.copytree(OUTAGE, tmp_path / "outage"))
+    text = (folder / "analysis.yaml").read_text()
+    edited = text.replace("The file held more features than the limit of 200", "The proxy could not use the feature file: the new one stopped, the old one scored every request 0")
+    assert edited != text
+    (folder / "analysis.yaml").write_text(edited)
+    done = rca("report", folder, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "failed" in done.stderr
+    page = (tmp_path / "reports" / "bot-feature-file-outage" / "postmortem.html").read_text()
+    assert "Why: five whys" in page
+    assert "repeats" in page
+    assert ">Evidence<" in page
+    run = json.loads((tmp_path / "reports" / "bot-feature-file-outage" / "run.json").read_text())
+    assert len(run["failed"]) >= 1
+
+
+def test_a_changed_export_makes_claims_stale_and_the_report_says_so(tmp_path):
+    folder = Path(shutil.copytree(OUTAGE, tmp_path / "outage"))
+    with (folder / "sources" / "statements.csv").open("a") as handle:
+        handle.write("s99,2025-11-18T18:00:00Z,,,customer-traffic,statement,Added later,,\n")
+    assert rca("run", "why", folder, cwd=tmp_path).returncode == 0
+    report = tmp_path / "reports" / "bot-feature-file-outage" / "why"
+    assert "Evidence changed: sources/statements.csv: changed since it was recorded" in (report / "why.html").read_text()
+    assert (table(report, "findings")["stale"] != "").any()
