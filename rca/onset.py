@@ -245,7 +245,7 @@ def _robust(values: Any) -> float:
 def _memory(scores: Any) -> float:
     """Return by how much slow swings widen the variance of an average of 8 healthy rows; 1 if they are independent."""
     n = min(8, len(scores) // _BLOCKS)
-    return min(max(1.0, n * _robust(_means(scores, n)) ** 2), n) if n > 1 else 1.0
+    return float(min(max(1.0, n * _robust(_means(scores, n)) ** 2), n)) if n > 1 else 1.0
 
 
 def _at(ordered: Any, share: float) -> float:
@@ -258,7 +258,9 @@ def _at(ordered: Any, share: float) -> float:
 
 def _spread(base: Any, values: Any, center: float) -> float:
     """Return the spread of one healthy row, never below the level's floor and the values' rounding."""
-    decimals = next((n for n in range(10) if np.allclose(values * 10.0**n, np.round(values * 10.0**n), rtol=1e-9, atol=0)), 10)
+    decimals = next(
+        (n for n in range(10) if np.allclose(values * 10.0**n, np.round(values * 10.0**n), rtol=1e-9, atol=0)), 10
+    )
     return max(_robust(base), _RELATIVE_FLOOR * abs(center), 10.0**-decimals / np.sqrt(12))
 
 

@@ -72,11 +72,184 @@ def outcomes(worlds):
 
 
 def test_the_true_cause_comes_first_in_simulated_incidents_with_decoys():
-    found = outcomes(world(seed) for seed in range(40))
-    assert found["right"] >= 34, found
-    assert found["wrong"] <= 2, found
+    found = outcomes(world(seed) for seed in range(25))
+    assert found["right"] >= 22, found
+    assert found["wrong"] <= 1, found
 
 
 def test_nobody_is_named_when_there_was_no_fault():
-    found = outcomes(world(seed, fault=False) for seed in range(40))
-    assert found["silent"] >= 38, found
+    found = outcomes(world(seed, fault=False) for seed in range(25))
+    assert found["silent"] >= 24, found
+
+
+@settings(max_examples=6, deadline=None)
+@given(seed=st.integers(0, 30), order=st.permutations(range(16)))
+def test_names_and_the_order_of_rows_carry_no_meaning(seed, order):
+    metrics, graph, _, symptom = world(seed)
+    new = {name: f"x{order[int(name[1:])]:02d}" for name in graph}
+    plain = cascade.trace(metrics, graph, symptom=symptom, before=BEFORE, during=DURING)
+    other = cascade.trace(
+        metrics.assign(system=metrics["system"].map(new)).sample(frac=1, random_state=seed),
+        nx.relabel_nodes(graph, new),
+        symptom=(new[symptom[0]], symptom[1]),
+        before=BEFORE,
+        during=DURING,
+    )
+    assert other.first == new.get(plain.first)
+    assert other.candidates["score"].tolist() == plain.candidates["score"].tolist()
+
+
+def chain(steps, graph=None, **more):
+    """Return the trace of a -> b -> c with a step in each at the given row; more holds whole series."""
+    rng = np.random.default_rng(11)
+    series = {}
+    for name, (at, size) in steps.items():
+        series[name, "latency"] = 50 + rng.normal(size=ROWS) + size * (np.arange(ROWS) >= at)
+    series |= more.pop("series", {})
+    graph = nx.DiGraph([("a", "b"), ("b", "c")]) if graph is None else graph
+    options = {"symptom": ("c", "latency"), "before": BEFORE, "during": DURING} | more
+    return cascade.trace(frame(series), graph, **options)
+
+
+def test_the_path_runs_from_the_first_cause_to_the_symptom_with_reasons():
+    found = chain({"a": (320, 20), "b": (321, 15), "c": (322, 12)})
+    assert found.first == "a"
+    assert found.candidates.loc["a", "path"] == ("a", "b", "c")
+    assert found.candidates.loc["a", "onset"] == START + 320 * STEP
+    assert found.candidates["rank"].iloc[0] == 1
+    assert "latency of a rose from 50.1 to 70.2" in found.candidates.loc["a", "sentence"]
+    assert found.candidates.loc["b", "sentence"].endswith(
+        "explained by a, which it depends on and which moved no later."
+    )
+    assert list(found.deviations.columns) == ["system", "metric", "before", "during", "deviation", "onset", "note"]
+
+
+def test_a_dependency_that_moved_long_before_is_set_aside():
+    found = chain({"a": (285, 30), "b": (0, 0), "c": (330, 8)})
+    assert found.first == "c"
+    note = found.deviations.set_index("system").loc["a", "note"]
+    assert (
+        note
+        == "moved 4 hours before the symptom, but no chain of moved systems in order of time leads there: set aside"
+    )
+
+
+def test_a_dependency_that_moved_after_the_symptom_is_no_cause():
+    found = chain({"a": (360, 30), "b": (0, 0), "c": (330, 8)})
+    assert found.first == "c"
+    assert found.deviations.set_index("system").loc["a", "note"] == "moved 2 hours after the symptom: set aside"
+
+
+def test_a_lag_that_is_neither_short_nor_long_is_left_open():
+    found = chain({"a": (325, 30), "b": (325, 30), "c": (331, 8)})
+    assert found.first is None
+    assert found.candidates.empty
+    assert "The times do not tell" in found.abstained
+
+
+def test_a_symptom_within_noise_or_in_the_harmless_direction_names_nobody():
+    assert "stayed within its noise" in chain({"a": (320, 20), "b": (320, 20), "c": (0, 0)}).abstained
+    found = chain({"a": (320, 20), "b": (320, 20), "c": (320, 20)}, harmful={"latency": "down"})
+    assert "stayed within its noise downwards" in found.abstained
+
+
+def test_two_equal_dependencies_tie():
+    graph = nx.DiGraph([("a", "c"), ("b", "c")])
+    found = chain({"a": (320, 20), "b": (320, 20), "c": (321, 12)}, graph)
+    assert found.abstained.startswith("2 systems fit about equally well and cannot be told apart: ")
+    assert set(found.abstained[:-1].split(": ")[1].split(", ")) == {"a", "b"}
+
+
+def test_a_cycle_is_told_apart_by_time_only():
+    graph = nx.DiGraph([("a", "b"), ("b", "a"), ("b", "c")])
+    assert chain({"a": (320, 60), "b": (323, 20), "c": (324, 12)}, graph).first in (None, "a")
+    together = chain({"a": (320, 20), "b": (320, 20), "c": (321, 12)}, graph)
+    assert together.abstained == "b and a depend on each other and moved at the same time."
+
+
+def test_load_on_a_dependency_is_explained_by_the_consumer_that_moved_earlier():
+    found = chain({"a": (332, 20), "b": (320, 20), "c": (321, 12)})
+    assert found.first == "b"
+
+
+def test_systems_that_all_move_at_once_point_outside_the_graph():
+    graph = nx.DiGraph([("a", "b"), ("b", "c"), ("u", "v")])
+    graph.add_nodes_from(["w"])
+    found = chain({"a": (320, 40), "b": (321, 12), "c": (322, 9), **dict.fromkeys("uvw", (320, 20))}, graph)
+    assert found.first is None
+    assert "unrelated to a" in found.abstained
+
+
+def test_a_measure_of_demand_makes_nobody_a_suspect():
+    load = {("a", "requests"): 50 + np.random.default_rng(1).normal(size=ROWS) + 40 * (np.arange(ROWS) >= 320)}
+    steps = {"b": (0, 0), "c": (320, 12)}
+    assert chain(steps, series=load).first != "c"
+    found = chain(steps, series=load, harmful={"requests": "neither"})
+    assert found.first == "c"
+    assert "a measure of demand: not ranked" in set(found.deviations["note"])
+
+
+def test_a_silent_system_on_the_way_weakens_a_cause_and_one_without_metrics_does_not():
+    blind = chain({"a": (320, 20), "c": (321, 12)})
+    silent = chain({"a": (320, 20), "b": (0, 0), "c": (321, 12)})
+    assert blind.first == "a"
+    assert silent.first in (None, "a")
+    table = blind.candidates
+    assert table.loc["a", "score"] == pytest.approx(table.loc["a", "own_excess"])
+    if silent.first:
+        assert silent.candidates.loc["a", "score"] == pytest.approx(silent.candidates.loc["a", "own_excess"] / 2)
+
+
+def test_what_cannot_be_ranked_is_noted():
+    rng = np.random.default_rng(2)
+    late = np.where(np.arange(ROWS) < CUT, np.nan, rng.normal(size=ROWS))
+    found = chain({"a": (320, 20), "b": (321, 15), "c": (322, 12), "stranger": (320, 90)}, series={("a", "new"): late})
+    notes = found.deviations.set_index(["system", "metric"])["note"]
+    assert found.first == "a"
+    assert notes["stranger", "latency"] == "its system is not in the graph: not ranked"
+    assert notes["a", "new"] == "no value in the window before"
+
+
+def test_a_symptom_outside_the_graph_names_nobody():
+    found = chain({"a": (320, 20), "c": (320, 20)}, nx.DiGraph([("a", "b")]))
+    assert found.abstained == "The symptom's system, c, is not in the graph, so what it depends on is not known."
+
+
+def test_questions_that_cannot_be_asked_are_refused():
+    steps = {"a": (320, 20), "b": (320, 20), "c": (320, 20)}
+    with pytest.raises(UnknownName, match="no metrics of system 'cc'; did you mean 'c'"):
+        chain(steps, symptom=("cc", "latency"))
+    with pytest.raises(UnknownName, match="has no metric 'latenci'; did you mean 'latency'"):
+        chain(steps, symptom=("c", "latenci"))
+    with pytest.raises(UnknownName, match="did you mean 'down'") as caught:
+        chain(steps, harmful={"latency": "dwn", "letency": "up"})
+    assert len(caught.value.problems) == 2
+    with pytest.raises(InputError, match="overlap"):
+        chain(steps, before=(START, START + 300 * STEP))
+    with pytest.raises(InputError, match=r"metrics: no measured value in the window before \(2024-01-01 00:00 UTC"):
+        chain(steps, before=(pd.Timestamp("2024-01-01T00:00Z"), pd.Timestamp("2024-01-02T00:00Z")))
+    empty = np.where(np.arange(ROWS) < CUT, 1.0, np.nan)
+    with pytest.raises(InputError, match="empty of c: no measured value in the window during"):
+        chain(steps, symptom=("c", "empty"), series={("c", "empty"): empty})
+    with pytest.raises(InputError, match="required column 'value' is missing"):
+        cascade.trace(pd.DataFrame(columns=["time", "system", "metric"]), nx.DiGraph(), symptom=("a", "b"), before=BEFORE,
+                      during=DURING)  # fmt: skip
+
+
+def test_a_reference_months_later_works_as_well():
+    metrics, graph, truth, symptom = world(3)
+    first = cascade.trace(metrics, graph, symptom=symptom, before=BEFORE, during=DURING).first
+    late = metrics.copy()
+    moved = late["time"] < BEFORE[1]
+    late.loc[moved, "time"] += pd.Timedelta("120D")
+    window = tuple(time + pd.Timedelta("120D") for time in BEFORE)
+    assert first == truth
+    assert cascade.trace(late, graph, symptom=symptom, before=window, during=DURING).first in (truth, None)
+
+
+def test_the_inputs_are_not_changed():
+    metrics, graph, _, symptom = world(1)
+    copy, edges = metrics.copy(), list(graph.edges)
+    cascade.trace(metrics, graph, symptom=symptom, before=BEFORE, during=DURING)
+    pd.testing.assert_frame_equal(metrics, copy)
+    assert list(graph.edges) == edges

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import networkx as nx
 import pandas as pd
 import pytest
@@ -61,7 +63,7 @@ def test_suspects_and_blast_radius_are_what_walks_can_reach(edges):
         for effect, distance in reached.items():
             way = graph.path(built, system, effect)
             assert len(way) == distance + 1
-            assert all(built.has_edge(*step) for step in zip(way, way[1:], strict=False))
+            assert all(built.has_edge(*step) for step in pairwise(way))
 
 
 def test_a_path_that_is_not_there_is_empty_and_an_unknown_end_is_named():

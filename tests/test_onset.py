@@ -142,9 +142,9 @@ def test_unit_and_order_of_rows_do_not_matter(scale, offset, seed):
 
 def test_windows_that_cannot_be_searched_are_refused():
     series = pd.Series(np.arange(20.0) % 3, stamps(20))
-    with pytest.raises(InputError, match="window before .* holds no finite value"):
+    with pytest.raises(InputError, match="holds no finite value"):
         onset.find(series, before=(START - 9 * STEP, START - STEP), during=(START, START + 5 * STEP))
-    with pytest.raises(InputError, match="ends .* before it starts"):
+    with pytest.raises(InputError, match="before it starts"):
         onset.find(series, before=(START + STEP, START), during=(START, START + 5 * STEP))
     with pytest.raises(InputError, match="zone"):
         onset.window(("2025-01-01", "2025-01-02"), "before")

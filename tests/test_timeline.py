@@ -52,6 +52,12 @@ def test_durations_name_their_ends_and_match_hand_computed_minutes():
     assert pd.isna(table.loc["time to resolve", "high"])
 
 
+def test_without_any_milestone_every_duration_says_why_it_is_not_computable():
+    table = timeline.durations(timeline.milestones(declared(detected=1).iloc[:0]))
+    assert table["high"].isna().all()
+    assert table["note"].str.startswith("not computable").all()
+
+
 def test_intervals_are_carried_through():
     table = timeline.durations(timeline.milestones(declared(impact_start=(0, 8), detected=(20, 25))))
     assert table.loc["time to detect", ["low", "high"]].tolist() == [pd.Timedelta(minutes=12), pd.Timedelta(minutes=25)]

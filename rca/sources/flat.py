@@ -104,8 +104,9 @@ def read_parquet(path: Path, source: Source) -> Raw:
     try:
         table = parquet.ParquetFile(content)
         names = table.schema_arrow.names
-        for batch in table.iter_batches(batch_size=4096):
-            size += batch.nbytes
+        for batch in table.iter_batches(batch_size=512):
+            columns = [item.dictionary_decode() if hasattr(item, "dictionary") else item for item in batch.columns]
+            size += sum(item.nbytes for item in columns) + 64 * batch.num_rows
             if size > MAX_BYTES:
                 raise UnsafeInput(f"{source.file}: more than {MAX_BYTES:,} bytes when unpacked")
             records += batch.to_pylist()

@@ -120,9 +120,9 @@ def read(incident: Incident, *, progress: bool = False) -> Records:
 
 def _reader(source: Source) -> Reader:
     """Return the reader of a source; others that are installed are not even imported."""
-    installed = _installed()
     if source.reader in _OWN:
         return _OWN[source.reader]
+    installed = _installed()
     if source.reader not in installed:
         near = did_you_mean(source.reader, [*_OWN, *installed])
         raise UnknownName(f"incident.yaml: source {source.id!r}: unknown reader {shorten(source.reader)}{near}")
@@ -152,7 +152,7 @@ def _read_one(incident: Incident, source: Source) -> tuple[pd.DataFrame, ImportR
         rows=len(raw.records),
         kept=len(table),
         duplicates=len(raw.records) - len(table),
-        undated=int(stamps.isna().sum()),
+        undated=int(stamps.isna().sum()) if "time" in schema.REQUIRED[source.table] else 0,
         first=stamps.min(),
         last=stamps.max(),
         zone=source.time.zone or "as written",

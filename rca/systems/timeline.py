@@ -136,7 +136,8 @@ def durations(table: pd.DataFrame) -> pd.DataFrame:
     raise_all(problems, InputError)
     columns = ["duration", "from", "to", "low", "high", "mean_known_as", "note"]
     out = pd.DataFrame(rows, columns=columns).set_index("duration")
-    return out.astype({"low": "timedelta64[ns]", "high": "timedelta64[ns]"})
+    spans = {name: pd.Series(pd.to_timedelta(out[name].to_list()), out.index, dtype="timedelta64[ns]") for name in ("low", "high")}
+    return out.assign(**spans)
 
 
 def overview(timeline: pd.DataFrame, *, limit: int = 40) -> pd.DataFrame:

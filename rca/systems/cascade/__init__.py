@@ -82,7 +82,8 @@ def trace(
     Notes
     -----
     It abstains if the symptom is within noise (5 %) or its system not in `graph`; if the leader's score is
-    not 1.25 times the next or below 0.5; if another leads, or comes within half the score, once effects may
+    not 1.25 times the next or below 0.5; if it moved together with a system that depends on it and on which it
+    depends; if another leads, or comes within half the score, once effects may
     lag by a tenth of the symptom's stretch or as long as they may have grown unseen; and if most systems
     unrelated to the leader moved no later than it (a cause outside the graph, such as load). A rank is a
     hypothesis: a cause that no metric shows cannot be named, and the sentence lists dependencies without
@@ -156,6 +157,10 @@ def _judge(
             candidates,
             f"{len(rivals)} systems fit about equally well and cannot be told apart: {', '.join(rivals)}.",
         )
+    ring = nx.ancestors(graph, leader) & nx.descendants(graph, leader) & set(moved)
+    mates = sorted(name for name in ring if min(chains.both(moved[name], moved[leader])) >= 0)
+    if mates:
+        return candidates, f"{leader} and {', '.join(mates)} depend on each other and moved at the same time."
     related = nx.ancestors(graph, leader) | nx.descendants(graph, leader) | {leader}
     others = (measured & set(graph)) - related
     with_it = sorted(name for name in others if name in moved and chains.follows(moved[name], moved[leader], None) >= 0)

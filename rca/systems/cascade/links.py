@@ -13,7 +13,7 @@ import pandas as pd
 from rca import onset
 from rca.systems.cascade.series import Key, Moved, Series
 
-__all__ = ["Link", "find", "follows"]
+__all__ = ["Link", "both", "find", "follows"]
 
 _SILENT = 0.5  # weight of a link through systems whose own metrics did not move with it
 _CONTRARY = 0.5  # weight of a link along which the same measurement moved at one end only
@@ -45,16 +45,12 @@ def find(
     for effect in moved:
         fits = {cause: follows(moved[cause], moved[effect], patience) for cause in moved}
         for cause in moved:
-            if (
-                cycle[cause] == cycle[effect]
-                and fits[cause] >= 0
-                and follows(moved[effect], moved[cause], patience) >= 0
-            ):
+            if cycle[cause] == cycle[effect] and min(both(moved[cause], moved[effect])) >= 0:
                 fits[cause] = 0.0  # in a cycle only the order of time tells cause from effect
         for cause, (weight, path) in _upstream(graph, effect, fits, measured).items():
-            both = measured[cause] & measured[effect]
+            common = measured[cause] & measured[effect]
             shared = moved[cause].metrics & moved[effect].metrics
-            if not shared and both & (moved[cause].metrics | moved[effect].metrics):
+            if not shared and common & (moved[cause].metrics | moved[effect].metrics):
                 weight *= _CONTRARY
             if fits[cause] < 0:
                 links.append(Link(effect, cause, weight * _LOAD, path, load=True))
@@ -78,6 +74,11 @@ def follows(cause: Moved, effect: Moved, patience: pd.Timedelta | None) -> float
         return grown
     allowed = slack if patience is None else slack + max(patience, then.start - effect.earliest)
     return max(grown, math.exp(-2 * ((lead - allowed) / slack))) if lead > allowed else 1.0
+
+
+def both(one: Moved, other: Moved) -> tuple[float, float]:
+    """Return how well each may have moved the other; neither is negative if the times cannot order them."""
+    return follows(one, other, None), follows(other, one, None)
 
 
 def _upstream(
