@@ -231,9 +231,9 @@ def test_questions_that_cannot_be_asked_are_refused():
     empty = np.where(np.arange(ROWS) < CUT, 1.0, np.nan)
     with pytest.raises(InputError, match="empty of c: no measured value in the window during"):
         chain(steps, symptom=("c", "empty"), series={("c", "empty"): empty})
+    bare = pd.DataFrame(columns=["time", "system", "metric"])
     with pytest.raises(InputError, match="required column 'value' is missing"):
-        cascade.trace(pd.DataFrame(columns=["time", "system", "metric"]), nx.DiGraph(), symptom=("a", "b"), before=BEFORE,
-                      during=DURING)  # fmt: skip
+        cascade.trace(bare, nx.DiGraph(), symptom=("a", "b"), before=BEFORE, during=DURING)
 
 
 def test_a_reference_months_later_works_as_well():

@@ -196,6 +196,7 @@ def _sheet(folder: Path, case: Case, words: Mapping[str, str]) -> dict[str, str]
         "first_hour": f"{case.plan.start:%Y-%m-%d %H:%M}",
         "last_hour": f"{case.plan.end:%Y-%m-%d %H:%M}",
         "analysis_too": " and `analysis.yaml`" if solved else "",
+        "ratings": ", and in `analysis.yaml` the ratings, dates and targets" if solved else "",
         "analysis_line": ", `analysis.yaml` what the review concluded" if solved else OPEN,
         "holdout_rows": f"{len(case.holdout):,}",
         "window_before_rows": f"{min(facts.WINDOW, len(case.inside('before'))):,}",
