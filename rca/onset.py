@@ -261,7 +261,7 @@ def _spread(base: Any, values: Any, center: float) -> float:
     decimals = next(
         (n for n in range(10) if np.allclose(values * 10.0**n, np.round(values * 10.0**n), rtol=1e-9, atol=0)), 10
     )
-    return max(_robust(base), _RELATIVE_FLOOR * abs(center), 10.0**-decimals / np.sqrt(12))
+    return max(_robust(base), _RELATIVE_FLOOR * abs(center), float(10.0**-decimals / np.sqrt(12)))
 
 
 def _scan(base: Any, searched: Any, harmful: str) -> tuple[float, int, int, int]:

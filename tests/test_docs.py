@@ -1,8 +1,9 @@
 """Documentation is part of the interface: every public name says what it does, takes and gives.
 
-The rule for functions: a summary, always. Parameters and Returns, from three parameters on; with fewer, the
-summary is enough if it begins with "Return", "Yield" or "Raise", or if nothing is returned. A section that is
-there names exactly the parameters of the signature.
+The rule. Every name in an ``__all__`` has a summary. A function that one reaches as ``rca.module.verb`` has a
+Parameters section from three parameters on, and a Returns section, unless its summary begins with "Return" and
+either what comes back is one plain value or there are at most two parameters. A section that is there names the
+parameters of the signature: of the interface all of them, in their order.
 """
 
 import doctest
@@ -19,7 +20,9 @@ import rca
 
 ROOT = Path(__file__).parent.parent
 MODULES = sorted(
-    item.name for item in pkgutil.walk_packages(rca.__path__, "rca.") if not item.name.endswith(("__main__", ".template"))
+    item.name
+    for item in pkgutil.walk_packages(rca.__path__, "rca.")
+    if not item.name.endswith(("__main__", ".template"))
 )
 
 
@@ -33,13 +36,24 @@ def public():
                 yield f"{name}.{item}", value
 
 
+def interface():
+    """Yield (name as a user writes it, function) for each function of the modules in the table of contents."""
+    for name in rca._MODULES:
+        module = getattr(rca, name)
+        for item in getattr(module, "__all__", ()):
+            if inspect.isfunction(getattr(module, item)):
+                yield f"rca.{name}.{item}", getattr(module, item)
+
+
+INTERFACE = dict(interface())
 FUNCTIONS = {name: value for name, value in public() if inspect.isfunction(value)}
 CLASSES = {name: value for name, value in public() if inspect.isclass(value)}
 METHODS = {
     f"{name}.{key}": inspect.unwrap(getattr(member, "fget", None) or getattr(member, "__func__", member))
     for name, value in CLASSES.items()
     for key, member in vars(value).items()
-    if not key.startswith("_") and (inspect.isfunction(member) or isinstance(member, (property, classmethod, staticmethod)))
+    if not key.startswith("_")
+    and (inspect.isfunction(member) or isinstance(member, (property, classmethod, staticmethod)))
 }
 
 
@@ -49,13 +63,14 @@ def summary(value):
 
 def section(value, title):
     """The text of a numpydoc section, or None."""
-    found = re.search(rf"^{title}\n-{{{len(title)}}}\n(.*?)(?=^\S[^\n]*\n-{{3,}}\n|\Z)", inspect.getdoc(value) or "", re.M | re.S)
+    pattern = rf"^{title}\n-{{{len(title)}}}\n(.*?)(?=^\S[^\n]*\n-{{3,}}\n|\Z)"
+    found = re.search(pattern, inspect.getdoc(value) or "", re.MULTILINE | re.DOTALL)
     return found and found[1]
 
 
 def named(text):
     """The names that a Parameters or Attributes section describes."""
-    heads = re.findall(r"^(\S[^:\n]*)(?: : .*)?$", text, re.M)
+    heads = re.findall(r"^(\S[^:\n]*)(?: : .*)?$", text, re.MULTILINE)
     return [name.strip().lstrip("*") for head in heads for name in head.split(",")]
 
 
@@ -64,8 +79,8 @@ def parameters(value):
 
 
 def gives(value):
-    """Whether something comes back."""
-    return inspect.signature(value).return_annotation not in (None, "None", "NoReturn", inspect.Signature.empty)
+    """What comes back, as the annotation says."""
+    return str(inspect.signature(value).return_annotation)
 
 
 def test_every_module_says_what_it_is_for_and_what_is_public():
@@ -74,7 +89,8 @@ def test_every_module_says_what_it_is_for_and_what_is_public():
     assert [
         module.__name__
         for module in modules
-        if not hasattr(module, "__all__") and any(not name.startswith("_") for name in vars(module) if name != "annotations")
+        if not hasattr(module, "__all__")
+        and any(getattr(value, "__module__", None) == module.__name__ for value in vars(module).values())
     ] == []
 
 
@@ -90,20 +106,24 @@ def test_every_public_name_has_a_summary_that_is_a_sentence(name):
     assert re.search(r"\w.*[.:?]$", summary(value)), f"{name}: {summary(value)!r}"
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
-def test_every_function_says_what_it_takes_and_gives(name):
-    value = FUNCTIONS[name]
-    short = len(parameters(value)) <= 2 and (not gives(value) or summary(value).startswith(("Return", "Yield", "Raise")))
-    wanted = [] if short else ["Parameters"] * bool(parameters(value)) + ["Returns"] * gives(value)
-    missing = [title for title in wanted if section(value, title) is None and section(value, title.replace("Returns", "Yields")) is None]
-    assert missing == [], f"{name}{inspect.signature(value)}"
+@pytest.mark.parametrize("name", INTERFACE)
+def test_every_function_of_the_interface_says_what_it_takes_and_gives(name):
+    value = INTERFACE[name]
+    few = len(parameters(value)) <= 2
+    plain = gives(value) in ("str", "int", "float", "bool", "Path", "pd.Timestamp", "pd.Timedelta")
+    assert few or section(value, "Parameters"), f"{name}{inspect.signature(value)}: no Parameters"
+    said = summary(value).startswith(("Return", "Yield")) and (few or plain)
+    nothing = gives(value) in ("None", "NoReturn")
+    assert nothing or said or section(value, "Returns") or section(value, "Yields"), f"{name}: no Returns"
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_parameters_section_names_the_parameters_of_the_signature(name):
     text = section(FUNCTIONS[name], "Parameters")
     if text is not None:
-        assert sorted(named(text)) == sorted(parameters(FUNCTIONS[name]))
+        described, there = named(text), parameters(FUNCTIONS[name])
+        assert set(described) <= set(there)
+        assert FUNCTIONS[name] not in INTERFACE.values() or described == there
 
 
 @pytest.mark.parametrize("name", CLASSES)

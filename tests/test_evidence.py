@@ -18,7 +18,12 @@ SEEN = {"file": "sources/a.csv", "locator": "row 1"}
 
 @pytest.fixture
 def folder(tmp_path):
-    for name, content in {"sources/a.csv": "a\n1\n", "sources/sub/b.json": "[]", "model/m.bin": "x", "note.md": "n"}.items():
+    for name, content in {
+        "sources/a.csv": "a\n1\n",
+        "sources/sub/b.json": "[]",
+        "model/m.bin": "x",
+        "note.md": "n",
+    }.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(content)
     return tmp_path
@@ -30,7 +35,9 @@ def test_evidence_names_a_file_or_a_table_and_not_both(place):
         Evidence(**place)
 
 
-@pytest.mark.parametrize("name", ["sources/./a.csv", "sources//a.csv", "sources/x/../a.csv", "./sources/a.csv", "sources/"])
+@pytest.mark.parametrize(
+    "name", ["sources/./a.csv", "sources//a.csv", "sources/x/../a.csv", "./sources/a.csv", "sources/"]
+)
 def test_a_file_has_one_spelling_so_that_a_changed_file_is_found(name):
     with pytest.raises(ValidationError, match="write the path as 'sources"):
         Evidence(file=name)
@@ -78,7 +85,15 @@ def test_roles_causes_kinds_and_states_are_words_of_the_vocabulary():
 
 @pytest.mark.parametrize("rating", [0, 11, 1.5, True, "high", None])
 def test_a_rating_is_a_whole_number_from_1_to_10(rating):
-    row = {"id": "x", "function": "f", "failure_mode": "m", "effect": "e", "cause": "c", "severity": 1, "occurrence": 10}
+    row = {
+        "id": "x",
+        "function": "f",
+        "failure_mode": "m",
+        "effect": "e",
+        "cause": "c",
+        "severity": 1,
+        "occurrence": 10,
+    }
     with pytest.raises(ValidationError):
         FailureMode(**row, detection=rating)
     assert FailureMode(**row, detection=5).detection == 5

@@ -17,7 +17,8 @@ FLOORS = [
     {"schema", "evidence"},
     {"conclusions"},
     {"incident"},
-    {"sources", "modelfile", "tables"},
+    {"sources", "tables"},
+    {"modelfile"},
     {"records", "onset", "wording"},
     {"systems", "models", "causes"},
     {"plots", "display"},
@@ -33,6 +34,7 @@ ONLY_IN = {  # library -> places that may import it; where these are files, only
     "tqdm": ("progress.py",),
 }
 MODULE_LINES, FUNCTION_LINES = 400, 50
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 FILES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
 
 
@@ -48,7 +50,7 @@ MODULES = {dotted(file) for file in FILES} | {"rca"}
 def imports(file):
     """Yield (line, dotted name, whether at the top of the module) for each import of a file."""
     tree = ast.parse((PACKAGE / file).read_text(encoding="utf-8"))
-    inner = {id(node) for function in ast.walk(tree) if isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef)) for node in ast.walk(function)}  # fmt: skip
+    inner = {id(node) for function in ast.walk(tree) if isinstance(function, FUNCTIONS) for node in ast.walk(function)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -98,14 +100,14 @@ def test_a_file_imports_lower_floors_only(file):
 
 @pytest.mark.parametrize("file", [file for file in FILES if file.parts[0] in ANALYSES], ids=str)
 def test_analyses_are_functions_of_tables_and_know_neither_incident_nor_sources(file):
-    wrong = [f"rca/{file}:{line}: {name}" for line, name in own(file) if unit(name) in ("incident", "sources", "report")]
-    assert wrong == []
+    above = ("incident", "sources", "report", "training", "plots")
+    assert [f"rca/{file}:{line}: {name}" for line, name in own(file) if unit(name) in above] == []
 
 
 @pytest.mark.parametrize("file", FILES, ids=str)
 def test_nothing_is_taken_from_the_root_but_modules_and_the_version(file):
-    wrong = [f"rca/{file}:{line}: {name}" for line, name in own(file) if name not in {*MODULES, "rca.__version__"} - {"rca"}]
-    assert wrong == []
+    known = {*MODULES, "rca.__version__"} - {"rca"}
+    assert [f"rca/{file}:{line}: {name}" for line, name in own(file) if name not in known] == []
 
 
 @pytest.mark.parametrize("library", ONLY_IN)
@@ -114,8 +116,8 @@ def test_a_heavy_library_is_imported_in_its_room_only(library):
     for file in FILES:
         for line, name, top in imports(file):
             if name.split(".")[0] == library:
-                room = next((place for place in ONLY_IN[library] if file.as_posix() == place or file.is_relative_to(place)), None)
-                if room is None or (room.endswith(".py") and top):
+                room = [place for place in ONLY_IN[library] if file.is_relative_to(place)]
+                if not room or (room[0].endswith(".py") and top):
                     wrong.append(f"rca/{file}:{line}: {name}")
     assert wrong == []
 
@@ -132,10 +134,10 @@ def test_no_file_and_no_function_is_longer_than_it_may_be(file):
     lines = len(text.splitlines())
     wrong = [f"rca/{file}: {lines} lines"] if lines > MODULE_LINES else []
     for node in ast.walk(ast.parse(text)):
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        if isinstance(node, FUNCTIONS):
             first = node.body[0]
-            documented = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str)
-            length = node.end_lineno - node.lineno + 1 - (first.end_lineno - first.lineno + 1 if documented else 0)
+            docstring = first.end_lineno - first.lineno + 1 if ast.get_docstring(node) is not None else 0
+            length = node.end_lineno - node.lineno + 1 - docstring
             if length > FUNCTION_LINES:
                 wrong.append(f"rca/{file}:{node.lineno}: {node.name} has {length} lines")
     assert wrong == []
@@ -144,7 +146,12 @@ def test_no_file_and_no_function_is_longer_than_it_may_be(file):
 @pytest.mark.parametrize("file", FILES, ids=str)
 def test_no_assert_no_broad_except_and_no_global_filter_of_warnings(file):
     wrong = []
-    for node in ast.walk(ast.parse((PACKAGE / file).read_text(encoding="utf-8"))):
+    tree = ast.parse((PACKAGE / file).read_text(encoding="utf-8"))
+    blocks = [
+        node for node in ast.walk(tree) if isinstance(node, ast.With) and "catch_warnings" in ast.dump(node.items[0])
+    ]
+    scoped = {id(node) for block in blocks for node in ast.walk(block)}
+    for node in ast.walk(tree):
         if isinstance(node, ast.Assert):
             wrong.append(f"rca/{file}:{node.lineno}: assert")
         if isinstance(node, ast.ExceptHandler):
@@ -152,6 +159,10 @@ def test_no_assert_no_broad_except_and_no_global_filter_of_warnings(file):
             broad = any(kind is None or getattr(kind, "id", "") in ("Exception", "BaseException") for kind in caught)
             if broad and not (isinstance(node.body[-1], ast.Raise) and node.body[-1].exc is None):
                 wrong.append(f"rca/{file}:{node.lineno}: broad except")
-        if isinstance(node, ast.Attribute) and node.attr in ("filterwarnings", "simplefilter"):
+        if (
+            isinstance(node, ast.Attribute)
+            and node.attr in ("filterwarnings", "simplefilter")
+            and id(node) not in scoped
+        ):
             wrong.append(f"rca/{file}:{node.lineno}: {node.attr}")
     assert wrong == []

@@ -78,7 +78,9 @@ def test_the_commented_lines_of_the_template_are_right_too(tmp_path):
     for name in ("before.skops", "after.skops", "holdout.parquet"):
         (folder / "model" / name).write_text("")
     lines = (folder / "incident.yaml").read_text().splitlines()
-    optional = [line.replace("# ", "", 1) if line.lstrip().startswith("# ") and (":" in line) else line for line in lines[3:]]
+    optional = [
+        line.replace("# ", "", 1) if line.lstrip().startswith("# ") and (":" in line) else line for line in lines[3:]
+    ]
     text = "\n".join(optional)
     for key in ("dependencies", "milestones", "sources", "people"):
         for empty in ("[]", "{}"):
@@ -248,7 +250,11 @@ def test_declared_milestones_and_impact_are_tables_with_their_evidence(make):
     folder = make(
         BASE + "milestones:\n  detected: {time: 2025-11-18T12:00+01:00, " + seen + "}\n"
         "  mitigated: {earliest: 2025-11-18T13:00Z, latest: 2025-11-18T14:00Z}\n"
-        "impact:\n  affected_users: {value: 5, of: 10, " + seen + "}\n  cost: {low: 1, high: 2, unit: EUR, " + seen + "}\n"
+        "impact:\n  affected_users: {value: 5, of: 10, "
+        + seen
+        + "}\n  cost: {low: 1, high: 2, unit: EUR, "
+        + seen
+        + "}\n"
         "  affected_groups: {young: not measured}\n",
         a_csv="",
     )
@@ -282,15 +288,38 @@ def test_the_schemas_for_editors_allow_what_the_reader_allows():
     assert set(schemas["incident.yaml"]["properties"]) == set(IncidentFile.model_fields)
     columns = schemas["incident.yaml"]["$defs"]["Source"]["properties"]["columns"]
     assert columns["additionalProperties"]["anyOf"][0] == {"type": "string"}
-    assert all(item["additionalProperties"] is False for item in schemas["incident.yaml"]["$defs"].values() if "properties" in item)
+    assert all(
+        item["additionalProperties"] is False
+        for item in schemas["incident.yaml"]["$defs"].values()
+        if "properties" in item
+    )
     json.dumps(schemas)
 
 
 LINES = (DATASETS / "bot-feature-file-outage" / "incident.yaml").read_text().splitlines()
-HOSTILE = ["!!python/object:x", "&a", "*a", "[", "{", "'", '"\\ud800"', "~", "5", "- x", "a: b", "\t", "../..", "9" * 99, "\x00", "2025-01-01"]
+HOSTILE = [
+    "!!python/object:x",
+    "&a",
+    "*a",
+    "[",
+    "{",
+    "'",
+    '"\\ud800"',
+    "~",
+    "5",
+    "- x",
+    "a: b",
+    "\t",
+    "../..",
+    "9" * 99,
+    "\x00",
+    "2025-01-01",
+]
 
 
-@given(st.lists(st.tuples(st.integers(0, len(LINES) - 1), st.sampled_from(HOSTILE), st.booleans()), min_size=1, max_size=4))
+@given(
+    st.lists(st.tuples(st.integers(0, len(LINES) - 1), st.sampled_from(HOSTILE), st.booleans()), min_size=1, max_size=4)
+)
 def test_no_change_to_a_good_file_ends_in_another_error(tmp_path_factory, changes):
     lines = list(LINES)
     for number, text, whole in changes:

@@ -123,7 +123,10 @@ def test_syslog_levels_keep_their_order():
     assert sorted(levels, key=schema.severity_number) == levels
 
 
-@pytest.mark.parametrize("word", ["", "teal", "0", "25", "-1", "1.5", "\N{SUPERSCRIPT TWO}", "\N{ARABIC-INDIC DIGIT ONE}", "9" * 5000, "none"])
+@pytest.mark.parametrize(
+    "word",
+    ["", "teal", "0", "25", "-1", "1.5", "\N{SUPERSCRIPT TWO}", "\N{ARABIC-INDIC DIGIT ONE}", "9" * 5000, "none"],
+)
 def test_a_word_that_says_nothing_of_severity_gives_none(word):
     assert schema.severity_number(word) is None
 

@@ -9,7 +9,6 @@ import sys
 from decimal import Decimal
 from importlib.metadata import EntryPoint
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
@@ -19,10 +18,10 @@ from pyarrow import parquet
 from pydantic import ValidationError
 
 from rca import schema, sources
+from rca.conclusions import Analysis
 from rca.errors import InputError, MissingFile, RcaError
 from rca.incident import Incident
 from rca.incident.model import IncidentFile, Source
-from rca.conclusions import Analysis
 from rca.sources import mapping
 from rca.sources.flat import read_csv, read_parquet
 from rca.sources.raw import MAX_DEPTH, Raw
@@ -89,7 +88,10 @@ def test_what_the_csv_module_wrote_is_read_back_with_its_rows(tmp_path_factory, 
     [
         ("time,message\n2025,a,b\n", "a.csv: row 1: 3 values under 2 column names (1 such rows)"),
         ("time,message\n2025\n\n1\n", "a.csv: row 1: 1 values under 2 column names (2 such rows)"),
-        ('time,message\n1,x\n2,"never closed\n3,y\n', "a.csv: row 2: not readable as CSV: unexpected end of data; is a quote"),
+        (
+            'time,message\n1,x\n2,"never closed\n3,y\n',
+            "a.csv: row 2: not readable as CSV: unexpected end of data; is a quote",
+        ),
         ('time,message\n1,"x" y\n', "a.csv: row 1: not readable as CSV"),
         ('"time,message\n1,x\n', "a.csv: header: not readable as CSV"),
         ("time,time\n1,x\n", "a.csv: column name 'time' occurs twice in the header"),
@@ -116,7 +118,7 @@ def test_an_optional_export_without_rows_is_kept_as_evidence(read, text):
 
 
 def test_rows_are_counted_below_the_header_and_blank_lines_count(read):
-    found = read(f"\ufefftime,message\r\n{AT},one\r\n\r\n{AT},\"two\r\nlines\"\r\n", **EVENT)
+    found = read(f'\ufefftime,message\r\n{AT},one\r\n\r\n{AT},"two\r\nlines"\r\n', **EVENT)
     assert found.events["position"].tolist() == [1, 3]
     assert found.events["locator"].tolist() == ["a.csv row 1", "a.csv row 3"]
     assert found.events["message"].tolist() == ["one", "two\r\nlines"]
@@ -202,7 +204,9 @@ def test_a_pointer_to_nowhere_says_what_is_there(read, pointer, said):
 
 
 def test_one_object_is_one_record_and_nested_fields_are_reached_by_dots(read):
-    text = json.dumps({"at": AT, "user": {"name": "jane", "team": None}, "http.route": "/x", "labels": {"a": [1, None]}})
+    text = json.dumps(
+        {"at": AT, "user": {"name": "jane", "team": None}, "http.route": "/x", "labels": {"a": [1, None]}}
+    )
     columns = {"time": "at", "actor": "user.name", "ref": "http.route", "system": "user.team", "message": "labels"}
     (event,) = read(text, "a.json", columns=columns, **EVENT).events.to_dict("records")
     assert (event["actor"], event["ref"], event["system"]) == ("jane", "/x", "")
@@ -247,7 +251,10 @@ def test_typed_times_of_a_parquet_file_keep_their_meaning(read):
 
 def test_nanoseconds_of_a_parquet_file_are_kept(read):
     time = pa.array([1763464800123456789], pa.timestamp("ns", "UTC"))
-    assert read(as_parquet({"time": time, "message": ["x"]}), "a.parquet", **EVENT).events["time"][0].value == 1763464800123456789
+    assert (
+        read(as_parquet({"time": time, "message": ["x"]}), "a.parquet", **EVENT).events["time"][0].value
+        == 1763464800123456789
+    )
 
 
 def test_nested_binary_decimal_and_missing_values_become_text(read):
@@ -321,7 +328,12 @@ def test_constants_joined_fields_and_words_are_put_where_the_mapping_says(read):
         text,
         columns={"message": ["flag", "change"], "severity": "level", "system": "sys", "ref": "on"},
         constant={"kind": "flag", "actor": "jane"},
-        values={"severity": {"P1": "page"}, "system": {"svc-7": "web"}, "ref": {"true": "yes"}, "kind": {"flag": "deploy"}},
+        values={
+            "severity": {"P1": "page"},
+            "system": {"svc-7": "web"},
+            "ref": {"true": "yes"},
+            "kind": {"flag": "deploy"},
+        },
     )
     assert found.events["message"].tolist() == ["f1 off", "on"]
     assert found.events["severity"].tolist() == [21, pd.NA]
@@ -352,7 +364,9 @@ def test_spaces_around_ids_do_not_make_another_system(read):
 
 
 def test_an_unknown_kind_names_the_first_row_of_each(read):
-    text = "time,message,kind\n" + "".join(f"{AT},m{number},{kind}\n" for number, kind in enumerate(["alert", "delpoy", "delpoy", "x"]))
+    text = "time,message,kind\n" + "".join(
+        f"{AT},m{number},{kind}\n" for number, kind in enumerate(["alert", "delpoy", "delpoy", "x"])
+    )
     assert problem(read, text).splitlines()[0] == "a.csv: row 2: bad event kind 'delpoy'; did you mean 'deploy'?"
     assert problem(read, text).splitlines()[1].startswith("a.csv: row 4: bad event kind 'x'; known: ")
 
@@ -366,9 +380,13 @@ def test_thousands_of_unknown_kinds_make_a_short_list(read):
 
 
 def test_a_bad_time_names_file_and_row_or_line(read):
-    assert problem(read, "time,message\n,x\nsoon,y\n", **EVENT).startswith("a.csv: row 2: 'soon' is not an ISO 8601 time")
+    assert problem(read, "time,message\n,x\nsoon,y\n", **EVENT).startswith(
+        "a.csv: row 2: 'soon' is not an ISO 8601 time"
+    )
     text = '{"time": "2025-11-18T11:20", "message": "x"}'
-    assert problem(read, text, "a.jsonl", **EVENT).startswith("a.jsonl: line 1: '2025-11-18T11:20' has no time zone; declare")
+    assert problem(read, text, "a.jsonl", **EVENT).startswith(
+        "a.jsonl: line 1: '2025-11-18T11:20' has no time zone; declare"
+    )
 
 
 def test_the_text_of_a_time_is_kept_beside_it_with_the_basis_of_its_zone(read):
@@ -390,7 +408,10 @@ def test_an_event_after_the_as_of_date_is_refused_with_its_row(read, name):
     text = f"time,message,late\n{AT},x,\n{AT},x,\n\n{AT},y,2025-11-20T00:00Z\n"
     assert read(text, **EVENT).events["count"].tolist() == [2, 1]
     found = problem(read, text, columns={name: "late"} | ({"time": "time"} if name != "time" else {}), **EVENT)
-    assert found == "a.csv: row 4: later (2025-11-20 00:00 UTC) than the incident's as_of (2025-11-19 00:00 UTC); 1 such rows"
+    assert (
+        found
+        == "a.csv: row 4: later (2025-11-20 00:00 UTC) than the incident's as_of (2025-11-19 00:00 UTC); 1 such rows"
+    )
 
 
 def test_a_metric_after_the_as_of_date_is_refused_too(read):
@@ -458,7 +479,9 @@ def test_events_are_in_order_of_time_whatever_the_order_of_the_sources(tmp_path)
 
 
 def metric(read, *values, **how):
-    text = "time,system,metric,value\n" + "".join(f'2025-11-18T11:{n:02}Z,web,m,"{value}"\n' for n, value in enumerate(values))
+    text = "time,system,metric,value\n" + "".join(
+        f'2025-11-18T11:{n:02}Z,web,m,"{value}"\n' for n, value in enumerate(values)
+    )
     return read(text, table="metrics", **how)
 
 
@@ -470,12 +493,16 @@ FINITE = st.floats(allow_nan=False, allow_infinity=False)
 def test_a_metric_value_is_the_number_that_python_reads(tmp_path_factory, numbers):
     texts = [form.format(number) for number, form in numbers]
     path = tmp_path_factory.mktemp("m") / "m.csv"
-    path.write_text("time,system,metric,value\n" + "".join(f"{AT},web,m{n:02},{text}\n" for n, text in enumerate(texts)))
+    path.write_text(
+        "time,system,metric,value\n" + "".join(f"{AT},web,m{n:02},{text}\n" for n, text in enumerate(texts))
+    )
     found = sources.read(incident_of(path.parent, {"id": "m", "file": "m.csv", "table": "metrics"}))
     assert found.metrics["value"].tolist() == [float(text) for text in texts]
 
 
-@pytest.mark.parametrize("value", ["1,000", "1_000", "12 ms", "0x1F", "true", "1\N{FULLWIDTH DIGIT ONE}", "--1", "1e", "None", "5%"])
+@pytest.mark.parametrize(
+    "value", ["1,000", "1_000", "12 ms", "0x1F", "true", "1\N{FULLWIDTH DIGIT ONE}", "--1", "1e", "None", "5%"]
+)
 def test_what_is_no_plain_number_is_refused_with_its_row(read, value):
     assert problem(metric, read, "1", value).startswith(f"a.csv: row 2: value '{value}' is not a number")
 
@@ -508,7 +535,11 @@ def test_values_that_repeat_a_time_are_kept_and_said(read):
     [
         ("metrics", f"time,system,metric,value\n{AT},web,m,1\n\n{AT}, ,m,1\n", "a.csv: row 3: 'system' is empty"),
         ("dependencies", "cause,effect\ndb,\n", "a.csv: row 1: 'effect' is empty"),
-        ("spans", "span_id,system\n1,web\n,web\n,\n", "a.csv: row 2: 'span_id' is empty (2 such rows)\na.csv: row 3: 'system' is empty"),
+        (
+            "spans",
+            "span_id,system\n1,web\n,web\n,\n",
+            "a.csv: row 2: 'span_id' is empty (2 such rows)\na.csv: row 3: 'system' is empty",
+        ),
     ],
 )
 def test_an_empty_name_is_refused_with_its_row(read, table, text, said):
@@ -520,7 +551,9 @@ def test_an_edge_to_an_unknown_system_names_the_nearest(read):
         "source 'a': edge to unknown system 'wbe'; did you mean 'web'?"
     )
     found = read("cause,effect\ndb,web\n", table="dependencies")
-    assert found.dependencies[["cause", "effect", "basis", "source"]].to_numpy().tolist() == [["db", "web", "table", "a"]]
+    assert found.dependencies[["cause", "effect", "basis", "source"]].to_numpy().tolist() == [
+        ["db", "web", "table", "a"]
+    ]
 
 
 def test_declared_dependencies_come_first_and_systems_seen_are_noted(tmp_path):
@@ -548,7 +581,13 @@ def test_problems_of_all_sources_are_listed_together(tmp_path):
     ]  # fmt: skip
     with pytest.raises(InputError) as caught:
         sources.read(incident_of(tmp_path, *declared))
-    starts = ["a.csv: row 1", "b.jsonl: line 1", "incident.yaml: source 'd'", f"{tmp_path}/gone.csv: no such", "path '../f.csv' leaves"]
+    starts = [
+        "a.csv: row 1",
+        "b.jsonl: line 1",
+        "incident.yaml: source 'd'",
+        f"{tmp_path}/gone.csv: no such",
+        "path '../f.csv' leaves",
+    ]
     assert len(caught.value.problems) == len(starts)
     assert all(found.startswith(start) for found, start in zip(caught.value.problems, starts, strict=True))
 
@@ -639,7 +678,9 @@ HOW = st.fixed_dictionaries(
 
 @settings(max_examples=200)
 @given(st.sampled_from(["csv", "json", "jsonl", "parquet"]), st.data(), HOW)
-def test_no_export_and_no_mapping_end_in_another_error_and_reading_twice_is_the_same(tmp_path_factory, reader, data, how):
+def test_no_export_and_no_mapping_end_in_another_error_and_reading_twice_is_the_same(
+    tmp_path_factory, reader, data, how
+):
     content = data.draw(st.binary(max_size=40) | st.text(max_size=60).map(lambda text: text.encode("utf-8", "replace")))
     if reader in ("json", "jsonl") and data.draw(st.booleans()):
         content = json.dumps(data.draw(JSON), allow_nan=data.draw(st.booleans()) or True).encode()

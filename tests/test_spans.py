@@ -13,7 +13,9 @@ COLUMNS = ["trace_id", "span_id", "parent_id", "system"]
 def edges(*rows):
     frame = pd.DataFrame(list(rows), columns=COLUMNS).assign(source="s")
     table, notes = spans.dependencies(schema.check(frame, "spans"))
-    return {(row.cause, row.effect): row.count_ for row in table.rename(columns={"count": "count_"}).itertuples()}, notes
+    return {
+        (row.cause, row.effect): row.count_ for row in table.rename(columns={"count": "count_"}).itertuples()
+    }, notes
 
 
 def slowly(rows):
@@ -59,7 +61,9 @@ def test_a_fault_runs_from_the_called_system_to_the_caller():
 def test_a_parent_in_another_trace_is_not_a_parent():
     found, notes = edges(("t", "1", "", "web"), ("u", "2", "1", "db"))
     assert found == {}
-    assert notes == ["1 of 1 calls name a parent that is not in their trace (first: span '2' of trace 'u'): no edge made"]
+    assert notes == [
+        "1 of 1 calls name a parent that is not in their trace (first: span '2' of trace 'u'): no edge made"
+    ]
 
 
 def test_a_placeholder_id_that_two_systems_use_is_reported_and_not_guessed():

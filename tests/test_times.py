@@ -148,7 +148,19 @@ def test_a_count_in_another_unit_asks_whether_the_unit_is_right(text, form):
 
 
 @pytest.mark.parametrize(
-    "value", ["1.7634648e9", "1,763,464,800", "0x691c", "176\N{FULLWIDTH DIGIT THREE}", ".5", "5.", True, "inf", "9" * 5000, "1e9999"]
+    "value",
+    [
+        "1.7634648e9",
+        "1,763,464,800",
+        "0x691c",
+        "176\N{FULLWIDTH DIGIT THREE}",
+        ".5",
+        "5.",
+        True,
+        "inf",
+        "9" * 5000,
+        "1e9999",
+    ],
 )
 def test_what_is_no_plain_count_is_refused(value):
     with pytest.raises(InputError, match="is not a plain number"):

@@ -55,8 +55,8 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(tmp_path, tw
 
 def test_the_shipped_incident_is_what_its_datasheet_says_makes_it(tmp_path):
     sheet = (SHIPPED / "README.md").read_text(encoding="utf-8")
-    assert "--seed 0 --cause retraining" in sheet
-    made = fraud.make(tmp_path, seed=0, cause="retraining")
+    assert "--seed 0 --cause retraining --solved" in sheet
+    made = fraud.make(tmp_path, seed=0, cause="retraining", solved=True)
     same = ["sources/deploys.csv", "sources/chat.jsonl", "sources/alerts.json", "incident.yaml", "analysis.yaml"]
     assert {name: files_of(made)[name] for name in same} == {name: files_of(SHIPPED)[name] for name in same}
 
@@ -152,7 +152,7 @@ def test_the_registry_shows_the_artefact_only_where_it_is_the_cause(twins):
 
 
 def test_the_twins_do_not_give_their_cause_away(twins):
-    for cause in ("pipeline", "campaign"):
+    for cause in fraud.CAUSES:
         assert not (twins[cause] / "analysis.yaml").exists()
         file = incident.load(twins[cause]).file
         assert file.kind == "model-failure" and file.title == "Fraud model misses fraud"
@@ -225,3 +225,9 @@ def test_the_command_line_refuses_an_existing_folder_with_exit_code_two(tmp_path
     command = [sys.executable, "-m", "rca.training.fraud", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2 and "is there already" in done.stderr
+
+
+def test_only_a_retraining_can_be_made_solved(tmp_path):
+    with pytest.raises(InputError, match="not for 'campaign'"):
+        fraud.make(tmp_path, cause="campaign", solved=True)
+    assert list(tmp_path.iterdir()) == []

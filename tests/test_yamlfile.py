@@ -57,7 +57,11 @@ def problems(parse, text, relations=None):
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=20)
 PLAIN = st.recursive(
-    st.none() | st.booleans() | st.integers(-(10**15), 10**15) | st.floats(allow_nan=False, allow_infinity=False) | TEXTS,
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**15), 10**15)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | TEXTS,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4),
     max_leaves=12,
 )
@@ -120,7 +124,9 @@ def test_a_tag_is_refused_with_its_line_before_anything_is_built(load, text):
 
 def test_anchors_and_aliases_are_refused_so_that_no_bomb_can_grow(load):
     bomb = "a: &a [x, x, x, x, x, x, x, x, x]\n"
-    bomb += "".join(f"{new}: &{new} [{', '.join(['*' + old] * 9)}]\n" for old, new in zip("abcdefgh", "bcdefghi", strict=True))
+    bomb += "".join(
+        f"{new}: &{new} [{', '.join(['*' + old] * 9)}]\n" for old, new in zip("abcdefgh", "bcdefghi", strict=True)
+    )
     with pytest.raises(UnsafeInput, match="line 1: anchors"):
         load(bomb)
     with pytest.raises(UnsafeInput, match="line 2: aliases"):

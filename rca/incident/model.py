@@ -276,7 +276,7 @@ class IncidentFile(Record):
     dependencies: list[Dependency] = []
     windows: Windows | None = None
     symptom: Symptom | None = None
-    harmful: dict[str, Literal["up", "down", "both"]] = {}
+    harmful: dict[str, Literal["up", "down", "both", "neither"]] = {}
     milestones: dict[str, Milestone] = {}
     sources: list[Source] = []
     model: ModelPart | None = None

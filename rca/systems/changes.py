@@ -22,7 +22,7 @@ CARRIED = (*PREPARED, "model_version")  # may go live with a later change that n
 _COLUMNS = ("event_id", "time", "system", "kind", "message", "ref", "fits", "delay", "reason")
 _SHA = re.compile(r"[0-9a-f]{7,40}")
 _WORD = re.compile(r"[^\W_]+")
-_TOKEN = re.compile(r"[\w.+-]{4,}")
+_TOKEN = re.compile(r"[\w.:/@#+-]{4,}")
 
 
 def rank(changes: pd.DataFrame, trace: Trace, graph: nx.DiGraph, *, max_delay: pd.Timedelta = MAX_DELAY) -> ChangeFit:
@@ -111,7 +111,7 @@ def _without_cause(table: pd.DataFrame, trace: Trace) -> ChangeFit:
 
 def _table(rows: Any) -> pd.DataFrame:
     out = pd.DataFrame(rows, columns=list(_COLUMNS)).reset_index(drop=True)
-    out["delay"] = pd.to_timedelta(out["delay"]).astype("timedelta64[ns]")
+    out["delay"] = pd.to_timedelta(out["delay"].astype(object)).astype("timedelta64[ns]")
     return out.astype({"fits": bool})
 
 
@@ -130,7 +130,7 @@ def _carriers(table: pd.DataFrame, latest: pd.Timestamp) -> dict[int, pd.Series]
 def _names(carrier: pd.Series, ref: str) -> bool:
     """Return whether a change names `ref`, in full or, for a commit, by at least seven digits."""
     text = " ".join(str(carrier.get(column, "")) for column in ("ref", "message", "attributes"))
-    tokens = set(_TOKEN.findall(text)) | {str(carrier["ref"])}
+    tokens = {token.strip(".:/@#+-") for token in _TOKEN.findall(text)} | {str(carrier["ref"])}
     if ref in tokens or not _SHA.fullmatch(ref):
         return ref in tokens
     return any(ref.startswith(token) for token in tokens if _SHA.fullmatch(token))

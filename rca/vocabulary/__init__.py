@@ -63,6 +63,15 @@ def ids(name: str) -> tuple[str, ...]:
 def check(value: str, name: str, *, where: str) -> str:
     """Return `value` unchanged if it is an id of the vocabulary `name`.
 
+    Parameters
+    ----------
+    value : str
+        What was found.
+    name : str
+        One of `LISTS`.
+    where : str
+        Place for the error message.
+
     Raises
     ------
     UnknownName

@@ -18,7 +18,7 @@ __all__ = ["Link", "both", "find", "follows"]
 _SILENT = 0.5  # weight of a link through systems whose own metrics did not move with it
 _CONTRARY = 0.5  # weight of a link along which the same measurement moved at one end only
 _LOAD = 0.5  # weight of an earlier consumer as explanation of its dependency: load runs backwards
-_GOOD = 0.5  # fit of the times from which a system upstream hides those behind it
+_GOOD = 0.9  # fit of the times from which a system upstream hides those behind it
 _FAINT = 0.05  # weight below which a link is none
 
 

@@ -1,4 +1,4 @@
-"""``python -m rca.training.fraud OUT --seed 0 --cause retraining``."""
+"""``python -m rca.training.fraud OUT --seed 0 --cause retraining --solved``."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("out", help="folder to make it in")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--cause", choices=fraud.CAUSES, default="retraining", help="which change does harm")
+    parser.add_argument("--solved", action="store_true", help="write the conclusions as well (retraining only)")
     given = parser.parse_args(arguments)
     try:
-        target = fraud.make(given.out, seed=given.seed, cause=given.cause, progress=sys.stderr.isatty())
+        target = fraud.make(given.out, seed=given.seed, cause=given.cause, solved=given.solved, progress=sys.stderr.isatty())
     except RcaError as error:
         sys.stderr.write(f"{error}\n")
         return 2

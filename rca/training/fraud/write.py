@@ -103,11 +103,12 @@ def _length(time: pd.Timedelta) -> str:
     return f"{minutes} minutes" if minutes < 100 else f"{minutes / 60:.0f} hours"
 
 
-def write_texts(folder: Path, case: Case, words: Mapping[str, str], places: Mapping[str, str]) -> None:
-    """Write ``incident.yaml``, ``README.md`` and, for the solved case, ``analysis.yaml``."""
+def write_texts(
+    folder: Path, case: Case, words: Mapping[str, str], places: Mapping[str, str], *, solved: bool
+) -> None:
+    """Write ``incident.yaml``, ``README.md`` and, for a solved case, ``analysis.yaml``."""
     at = {f"at_{name}": place for name, place in places.items()}
-    values = {**words, **at, **_incident(case), **_cause(case), **_sheet(folder, case, words)}
-    solved = case.plan.cause == "retraining"
+    values = {**words, **at, **_incident(case), **_cause(case, solved), **_sheet(folder, case, words, solved)}
     values["impact_start"] = Template(IMPACT_KNOWN if solved else IMPACT_ESTIMATED).substitute(values)
     for name in ("incident.yaml", "README.md", *(["analysis.yaml"] if solved else [])):
         text = Template((TEXT / name).read_text(encoding="utf-8")).substitute(values)
@@ -139,12 +140,13 @@ def _incident(case: Case) -> dict[str, str]:
     }
 
 
-def _cause(case: Case) -> dict[str, str]:
-    """Return what depends on the cause; only the solved case names it in its title and kind."""
+def _cause(case: Case, solved: bool) -> dict[str, str]:
+    """Return what depends on the cause; only a solved case names it in its title and kind."""
     deploys, config = "sources/deploys.csv", "sources/config_changes.csv"
     title, kind = "Fraud model misses fraud", "model-failure"
-    if case.plan.cause == "retraining":
+    if solved:
         title, kind = "Fraud model misses fraud after a retraining", "bad-retraining"
+    if case.plan.cause == "retraining":
         done, fixed = "Rollback to registry version v41.", "The training job reads the complete label table again."
     elif case.plan.cause == "pipeline":
         done, fixed = "Rollback to 4.7.3.", "4.8.1 went live."
@@ -176,9 +178,8 @@ def _groups(segments: pd.DataFrame) -> list[str]:
     return lines
 
 
-def _sheet(folder: Path, case: Case, words: Mapping[str, str]) -> dict[str, str]:
+def _sheet(folder: Path, case: Case, words: Mapping[str, str], solved: bool) -> dict[str, str]:
     """Return what the datasheet needs: versions, counts of rows, columns."""
-    solved = case.plan.cause == "retraining"
     scored = case.scored[case.scored["time"] >= case.plan.start]
     counts = {}
     for path in sorted((folder / "sources").iterdir()):
@@ -195,6 +196,7 @@ def _sheet(folder: Path, case: Case, words: Mapping[str, str]) -> dict[str, str]
         "fraud_rate": f"{scored['is_fraud'].mean():.1%}",
         "first_hour": f"{case.plan.start:%Y-%m-%d %H:%M}",
         "last_hour": f"{case.plan.end:%Y-%m-%d %H:%M}",
+        "solved_too": " --solved" if solved else "",
         "analysis_too": " and `analysis.yaml`" if solved else "",
         "ratings": ", and in `analysis.yaml` the ratings, dates and targets" if solved else "",
         "analysis_line": ", `analysis.yaml` what the review concluded" if solved else OPEN,
