@@ -193,6 +193,9 @@ def main() -> None:
         for line in str(error).splitlines():
             typer.echo(f"rca: {line}", err=True)
         sys.exit(2 if isinstance(error, InputError) else 1)
+    except OSError as error:
+        typer.echo(f"rca: {error.filename or 'file'}: {error.strerror}", err=True)
+        sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,6 @@ from rca.yamlfile import Place, entries, repeated
 __all__ = ["Action", "Analysis", "Bone", "FailureMode", "Lessons", "Why", "relations"]
 
 
-
 def _written(value: object) -> object:
     """Refuse a number, which would be taken for seconds since 1970."""
     if isinstance(value, dt.date) or (isinstance(value, str) and re.fullmatch(r"\d{4}-\d{2}-\d{2}", value)):

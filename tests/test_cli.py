@@ -185,3 +185,11 @@ def test_a_parameter_needs_an_equals_sign(rca, folder):
     code, _, err = rca("run", "why", folder, "-p", "with_names")
     assert code == 2
     assert "NAME=VALUE" in err
+
+
+def test_a_folder_that_cannot_be_written_is_a_message_not_a_traceback(rca, tmp_path):
+    (tmp_path / "file").write_text("")
+    code, _, err = rca("schema", "--out", tmp_path / "file" / "below")
+    assert code == 2
+    assert "below" in err
+    assert "Traceback" not in err

@@ -190,7 +190,8 @@ def test_without_a_manifest_the_command_that_makes_it_is_named(folder):
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"[]", b"null", b"5", b"{}", b'{"sha256": []}', b'{"sha256": 5}', b"\xff", b"[" * 100_000, b'{"sha256": "x"}']
+    "content", [b"", b"[]", b"null", b"5", b"{}", b'{"sha256": []}', b'{"sha256": 5}', b"\xff", b"[" * 100_000,
+    b'{"sha256": "x"}']
 )  # fmt: skip
 def test_a_broken_manifest_is_an_input_error(folder, content):
     (folder / "MANIFEST.json").write_bytes(content)
@@ -199,7 +200,10 @@ def test_a_broken_manifest_is_an_input_error(folder, content):
     assert len(str(caught.value)) < 400
 
 
-@given(st.dictionaries(st.sampled_from(["a", "b", "c"]), st.binary(max_size=3)), st.dictionaries(st.sampled_from(["a", "b", "c"]), st.binary(max_size=3)))  # fmt: skip
+FILES = st.dictionaries(st.sampled_from(["a", "b", "c"]), st.binary(max_size=3))
+
+
+@given(FILES, FILES)
 def test_the_manifest_differs_exactly_where_the_files_do(tmp_path_factory, before, after):
     top = tmp_path_factory.mktemp("incident")
     (top / "sources").mkdir()

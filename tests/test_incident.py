@@ -133,17 +133,22 @@ def test_problems_of_both_files_and_of_the_manifest_are_listed_together(make):
 
 
 WRONG = {
-    "unknown key": ("title:", "titel:", ["line 1: title: required, but missing", "line 2: unknown key 'titel'; did you mean 'title'?"]),
+    "unknown key": ("title:", "titel:", ["line 1: title: required, but missing",
+        "line 2: unknown key 'titel'; did you mean 'title'?"]),
     "kind": ("outage", "outge", ["line 3: kind: bad incident kind 'outge'; did you mean 'outage'?"]),
     "tier": ("SEV1", "sev1", ["line 4: severity_tier: bad severity tier 'sev1'; did you mean 'SEV1'?"]),
-    "naive time": ("00:00:00Z", "00:00:00", ["line 6: as_of: time: '2025-11-19T00:00:00' has no time zone; write an offset such as Z or +01:00"]),
-    "no time": ('"2025-11-19T00:00:00Z"', "soon", ["line 6: as_of: time: 'soon' is not an ISO 8601 time such as 2025-11-18T11:20:00Z"]),
-    "number for a time": ('"2025-11-19T00:00:00Z"', "20251119", ["line 6: as_of: a time is text such as 2025-11-18T11:20:00Z, not int"]),
+    "naive time": ("00:00:00Z", "00:00:00",
+        ["line 6: as_of: time: '2025-11-19T00:00:00' has no time zone; write an offset such as Z or +01:00"]),
+    "no time": ('"2025-11-19T00:00:00Z"', "soon",
+        ["line 6: as_of: time: 'soon' is not an ISO 8601 time such as 2025-11-18T11:20:00Z"]),
+    "number for a time": ('"2025-11-19T00:00:00Z"', "20251119",
+        ["line 6: as_of: a time is text such as 2025-11-18T11:20:00Z, not int"]),
     "empty": ('"A title"', '" "', ["line 2: title: is empty, found ' '"]),
     "nothing": ('"A title"', "", ["line 2: title: expected text, in quotes, found nothing"]),
     "no systems": ("[{id: web}, {id: db}]", "[]", ["line 7: systems: is empty, found a list"]),
     "duplicate id": ("{id: db}", "{id: web}", ["line 7: duplicate id 'web'"]),
-    "yaml tag": ('"A title"', "!!python/object:os.system x", ["line 2: tags (!) are not allowed; put the text in quotes if it is meant"]),
+    "yaml tag": ('"A title"', "!!python/object:os.system x",
+        ["line 2: tags (!) are not allowed; put the text in quotes if it is meant"]),
 }  # fmt: skip
 
 
@@ -154,26 +159,30 @@ def test_a_wrong_line_is_named_with_what_is_wanted(make, case):
     assert said(make(BASE.replace(old, new))) == [f"incident.yaml: {problem}" for problem in problems]
 
 
+DURING = "{start: 2025-11-18T02:00Z, end: 2025-11-18T03:00Z}"
 ADDED = {
     "dependencies: [{cause: web, effect: dbb}]": "line 8: unknown system 'dbb'; did you mean 'db'?",
     "symptom: {system: wbe, metric: m}": "line 8: unknown system 'wbe'; did you mean 'web'?",
-    "milestones: {detectd: {time: 2025-11-18T00:00Z}}": "line 8: milestones: bad milestone 'detectd'; did you mean 'detected'?",
+    "milestones: {detectd: {time: 2025-11-18T00:00Z}}":
+        "line 8: milestones: bad milestone 'detectd'; did you mean 'detected'?",
     "milestones: {detected: {}}": "line 8: milestones.detected: a milestone has a time, or both earliest and latest",
     "milestones: {detected: {time: 2025-11-20T00:00Z}}":
         "line 8: 'detected' at 2025-11-20 00:00 UTC is later than as_of (2025-11-19 00:00 UTC)",
     "milestones: {detected: {earliest: 2025-11-18T01:00Z, latest: 2025-11-18T00:00Z}}":
         "line 8: milestones.detected: latest is before earliest",
-    "windows: {before: {start: 2025-11-18T01:00Z, end: 2025-11-18T01:00Z}, during: {start: 2025-11-18T02:00Z, end: 2025-11-18T03:00Z}}":
+    "windows: {before: {start: 2025-11-18T01:00Z, end: 2025-11-18T01:00Z}, during: " + DURING + "}":
         "line 8: windows.before: window ends (2025-11-18 01:00 UTC) before it starts (2025-11-18 01:00 UTC)",
-    "windows: {before: {start: 2025-11-18T01:00Z, end: 2025-11-18T02:30Z}, during: {start: 2025-11-18T02:00Z, end: 2025-11-18T03:00Z}}":
+    "windows: {before: {start: 2025-11-18T01:00Z, end: 2025-11-18T02:30Z}, during: " + DURING + "}":
         "line 8: windows: the windows before and during overlap",
     "impact: {cost: {value: 5}}": 'line 8: impact.cost: a figure needs evidence; else write "not measured"',
-    "harmful: {recall: dwon}": "line 8: harmful.recall: Input should be 'up', 'down' or 'both', found 'dwon'",
+    "harmful: {recall: dwon}":
+        "line 8: harmful.recall: Input should be 'up', 'down', 'both' or 'neither', found 'dwon'",
     "sources: [{id: a, file: sources/a.csv, time: {zone: Europe/Berln}}]":
         "line 8: sources.0.time.zone: unknown time zone 'Europe/Berln'; did you mean 'Europe/Berlin'?",
     "sources: [{id: a, file: sources/a.csv, time: {format: iso}}]":
         "line 8: sources.0.time.format: time format 'iso' is no pattern such as %Y-%m-%d; did you mean 'iso8601'?",
-    "sources: [{id: a, file: sources/a.csv, columns: {message: []}}]": "line 8: sources.0.columns.message: is empty, found a list",
+    "sources: [{id: a, file: sources/a.csv, columns: {message: []}}]":
+        "line 8: sources.0.columns.message: is empty, found a list",
     "sources: [{id: a, file: sources/a.csv, constant: {kind: deploy}, columns: {kind: k}}]":
         "line 8: sources.0: 'kind' stands under columns and under constant",
     "sources: [{id: a, file: sources/a.csv, scale: 1000}]": "line 8: sources.0: scale is for metrics, not for events",
@@ -190,7 +199,8 @@ ADDED = {
     "sources: [{id: a, file: ../a.csv}]": "line 8: path '../a.csv' leaves the incident folder",
     "sources: [{id: a, file: /etc/passwd}]": "line 8: path '/etc/passwd' leaves the incident folder",
     "sources: [{id: a, file: sources/../sources/a.csv}]": "line 8: sources.0.file: write the path as 'sources/a.csv'",
-    'sources: [{id: a, file: "sources/a.csv\\0"}]': "line 8: path 'sources/a.csv\\x00' is empty or has a control character",
+    'sources: [{id: a, file: "sources/a.csv\\0"}]':
+        "line 8: path 'sources/a.csv\\x00' is empty or has a control character",
     "model: {before: ../m.skops}": "line 8: path '../m.skops' leaves the incident folder",
     "model: {holdout: model/h.parquet}": "line 8: 'model/h.parquet': no such file in the incident folder",
     "milestones: {detected: {time: 2025-11-18T00:00Z, evidence: [{file: ../../x}]}}":
@@ -226,7 +236,8 @@ def test_actions_must_address_something_that_is_there(make):
     folder = make(
         BASE,
         "problem: p\nwhys: [{id: w1, statement: s, kind: data}]\n"
-        "fmea: [{id: w1, function: f, failure_mode: m, effect: e, cause: c, severity: 1, occurrence: 2, detection: 3}]\n"
+        "fmea: [{id: w1, function: f, failure_mode: m, effect: e, cause: c, severity: 1, occurrence: 2, detection: 3}]"
+        "\n"
         "actions:\n- {id: a1, action: do, addresses: [w1, w2]}\n",
     )
     assert said(folder) == [
@@ -270,7 +281,8 @@ def test_declared_milestones_and_impact_are_tables_with_their_evidence(make):
 
 @pytest.mark.parametrize(
     ("figure", "wrong"),
-    [("value: 11, of: 10", "more than the 10"), ("low: 1", "both low and high"), ("low: 2, high: 1", "low first"), ("high: 2", "both low")],
+    [("value: 11, of: 10", "more than the 10"), ("low: 1", "both low and high"), ("low: 2, high: 1", "low first"),
+        ("high: 2", "both low")],
 )  # fmt: skip
 def test_a_figure_that_contradicts_itself_is_refused(make, figure, wrong):
     (problem,) = said(make(BASE + f"impact: {{cost: {{{figure}, evidence: [{{file: sources/a.csv}}]}}}}\n", a_csv=""))

@@ -33,7 +33,8 @@ def slowly(rows):
 
 
 ROWS = st.lists(
-    st.tuples(st.sampled_from(["t", "u", ""]), st.sampled_from("1234"), st.sampled_from(["", "1", "2", "9"]), st.sampled_from("abc")),
+    st.tuples(st.sampled_from(["t", "u", ""]), st.sampled_from("1234"), st.sampled_from(["", "1", "2", "9"]),
+        st.sampled_from("abc")),
     max_size=12,
 )  # fmt: skip
 

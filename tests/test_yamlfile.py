@@ -77,7 +77,8 @@ def test_what_another_writer_wrote_is_read_back(tmp_path_factory, content, flow)
 @pytest.mark.parametrize(
     "word",
     [
-        "no", "yes", "on", "off", "NO", "y", "11:20", "1:20:30", "11:20.5", "190:20:30.15", "010", "0o17", "0x1F", "0b11",
+        "no", "yes", "on", "off", "NO", "y", "11:20", "1:20:30", "11:20.5", "190:20:30.15", "010", "0o17", "0x1F",
+        "0b11",
         "1_000", "2025-11-18", "2025-11-18T11:20:00Z", "2025-11-18 11:20:00 +1", ".inf", ".nan", "-.INF", "1e999", "=",
         "9" * 5000, "0x" + "f" * 10_000, "1.2.3", "007.5", "+", "-x",
     ],
@@ -90,7 +91,8 @@ def test_spellings_that_yaml_1_1_reads_as_something_else_stay_the_text(load, wor
 @pytest.mark.parametrize(
     ("word", "value"),
     [("true", True), ("False", False), ("", None), ("~", None), ("null", None), ("0", 0), ("-12", -12), ("+3", 3),
-     ("1.5", 1.5), ("-.5", -0.5), ("1e5", 1e5), ("2.", 2.0), ("0.001", 0.001), ("999999999999999999", 999999999999999999)],
+     ("1.5", 1.5), ("-.5", -0.5), ("1e5", 1e5), ("2.", 2.0), ("0.001", 0.001), ("999999999999999999",
+     999999999999999999)],
 )  # fmt: skip
 def test_words_on_which_all_versions_agree_are_values(load, word, value):
     (found,) = load(f"a: {word}").values()
@@ -113,7 +115,8 @@ def test_quoted_and_block_text_is_text(load, quoted):
 @pytest.mark.parametrize(
     "text",
     [
-        "a: 1\nb: !!python/object/apply:os.system ['true']", "a: 1\nb: !!python/name:os.system", "a: 1\nb: !!bool maybe",
+        "a: 1\nb: !!python/object/apply:os.system ['true']", "a: 1\nb: !!python/name:os.system",
+            "a: 1\nb: !!bool maybe",
         "a: 1\nb: !!int ''", "a: 1\nb: !!str 5", "a: 1\nb: !own {x: 1}", "a: 1\n!!str b: 1", "a: 1\nb: ! x",
     ],
 )  # fmt: skip
@@ -135,7 +138,8 @@ def test_anchors_and_aliases_are_refused_so_that_no_bomb_can_grow(load):
 
 @pytest.mark.parametrize(
     "text",
-    ["[" * 100_000, "[" * 5000 + "]" * 5000, "{a: " * 5000, "- " * 50_000 + "a", "? " * 50_000, "a: [" + "[],\n" * 120_000,
+    ["[" * 100_000, "[" * 5000 + "]" * 5000, "{a: " * 5000, "- " * 50_000 + "a", "? " * 50_000,
+    "a: [" + "[],\n" * 120_000,
      "- a\n" * 120_000, "\n".join(" " * depth + "a:" for depth in range(500))],
     ids=["[", "[]", "{", "-", "?", "[],", "rows", "indented"],
 )  # fmt: skip
@@ -261,7 +265,8 @@ def test_repeated_ids_are_found_across_lists_whatever_else_is_wrong():
 
 
 SYNTAX = st.lists(
-    st.sampled_from(["a", ": ", "- ", "\n", "  ", "[", "]", "{", "}", ",", "'", '"', "|", ">", "#", "? ", "<<", "&a ", "*a", "!!x ",
+    st.sampled_from(["a", ": ", "- ", "\n", "  ", "[", "]", "{", "}", ",", "'", '"', "|", ">", "#", "? ", "<<", "&a ",
+        "*a", "!!x ",
                      "---", "...", "%", "@", "\t", "~", "1", "\\", '"\\ud800"', "\x00", "\ufeff", "\u2028", "0x", "é"]),
     max_size=30,
 ).map("".join)  # fmt: skip

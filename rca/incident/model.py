@@ -237,6 +237,8 @@ class ModelPart(Record):
         Rows that both models are compared on.
     window_before, window_after : str
         Production rows of the healthy and of the incident window, scored by the model of the time.
+    population : int, optional
+        Decisions in the whole incident window, when `window_after` is a random sample of them.
     label, prediction, decision, user, group : str
         Columns of these tables that are not features.
     """
@@ -246,6 +248,7 @@ class ModelPart(Record):
     holdout: str = ""
     window_before: str = ""
     window_after: str = ""
+    population: Annotated[int, Field(ge=1, strict=True)] | None = None
     label: str = ""
     prediction: str = ""
     decision: str = ""

@@ -46,7 +46,7 @@ def read_csv(path: Path, source: Source) -> Raw:
     header = [name.strip() for name in rows[0]]
     if not any(header):
         raise InputError(f"{source.file}: no header row")
-    (name, times), = Counter(header).most_common(1)
+    ((name, times),) = Counter(header).most_common(1)
     if times > 1:
         raise InputError(f"{source.file}: column name {shorten(name)} occurs twice in the header")
     body = [(number, row) for number, row in enumerate(rows[1:], start=1) if row]

@@ -100,6 +100,6 @@ def _refuse(word: str) -> NoReturn:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     out = dict(pairs)
     if len(out) < len(pairs):
-        (name, _), = Counter(name for name, _ in pairs).most_common(1)
+        ((name, _),) = Counter(name for name, _ in pairs).most_common(1)
         raise ValueError(f"key {shorten(name)} occurs twice in one object")
     return out

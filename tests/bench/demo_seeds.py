@@ -1,9 +1,11 @@
 """Do the demo's analyses name the right cause on other seeds, and when a decoy is the true cause?
 
 For each seed and each of the three causes the incident folder is made afresh and read back from its files; then the
-same steps as in the report: graph, trace, changes, SHAP before and after. An abstention is counted apart.
+same steps as in the report: graph, trace, changes, SHAP before and after. An abstention is counted apart. Beside
+them stand simple rules that people use: the system that deviates most, the latest change before detection, the
+feature that drifted most.
 
-    python tests/bench/demo_seeds.py --first 0 --count 20
+    python tests/bench/demo_seeds.py --first 100 --count 20
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from pathlib import Path
 import pandas as pd
 
 from rca import incident, modelfile, sources, tables, vocabulary
-from rca.models import shapdiff
+from rca.models import drift, shapdiff
 from rca.systems import cascade, changes, graph
 from rca.training import fraud
 from rca.training.fraud import plan
@@ -58,7 +60,18 @@ def analyse(folder: Path) -> dict[str, str | None]:
     rows = tables.read(case.path(part.holdout))[list(part.features)]
     both = [shapdiff.explain(modelfile.load(case.path(name)), rows) for name in (part.before, part.after)]
     feature = str(shapdiff.compare(*both).index[0])
-    return {"system": found.first, "change": named, "feature": feature, "why": found.abstained or ""}
+    windows_rows = [tables.read(case.path(name)) for name in (part.window_before, part.window_after)]
+    detected = case.file.milestones["detected"].time
+    live = changed[~changed["kind"].isin(changes.PREPARED) & (changed["time"] <= detected)]
+    return {
+        "system": found.first,
+        "change": named,
+        "feature": feature,
+        "why": found.abstained or "",
+        "loudest": str(found.deviations.set_index("system")["deviation"].abs().idxmax()),
+        "latest": str(live.sort_values("time")["ref"].iloc[-1]),
+        "drifted": str(drift.compare(*windows_rows, features=list(part.features)).index[0]),
+    }
 
 
 def main() -> None:
@@ -85,10 +98,15 @@ def main() -> None:
                 "feature": answer["feature"] if cause == "retraining" else "",
                 "feature_is": judge(answer["feature"], {truth}) if cause == "retraining" else "",
             }
-            rows.append(row)
             print(*row.values(), answer["why"], sep="\t", flush=True)
+            rules = {
+                "loudest system": judge(answer["loudest"], systems),
+                "latest change": judge(answer["latest"], {ref}),
+                "most drifted feature": judge(answer["drifted"], {truth}) if cause == "retraining" else "",
+            }
+            rows.append(row | rules)
     table = pd.DataFrame(rows)
-    for name in ("system_is", "change_is", "feature_is"):
+    for name in ("system_is", "loudest system", "change_is", "latest change", "feature_is", "most drifted feature"):
         for cause, group in table[table[name] != ""].groupby("cause", sort=False):
             counts = Counter(group[name])
             print(name, cause, *(f"{word} {counts[word]}" for word in ("right", "abstained", "wrong")), sep="\t")

@@ -203,6 +203,7 @@ def _sheet(folder: Path, case: Case, words: Mapping[str, str], solved: bool) -> 
         "holdout_rows": f"{len(case.holdout):,}",
         "window_before_rows": f"{min(facts.WINDOW, len(case.inside('before'))):,}",
         "window_after_rows": f"{min(facts.WINDOW, len(case.inside('during'))):,}",
+        "population_number": words["population_during"],
         "population_before": f"{int(words['population_before']):,}",
         "population_during": f"{int(words['population_during']):,}",
         "feature_rows": "\n".join(f"| `{name}` | {unit} |" for name, unit in UNITS.items()),
