@@ -64,7 +64,7 @@ _MODULES = {
     **{name: f"rca.causes.{name}" for name in ("actions", "findings", "fishbone", "fmea", "language", "whys")},
 }  # fmt: skip
 
-__all__ = ["__version__", "show", *_MODULES]  # noqa: PLE0604
+__all__ = ["__version__", "show", *_MODULES]
 
 
 def __getattr__(name: str) -> Any:

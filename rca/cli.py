@@ -36,7 +36,9 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def _options(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
 ) -> None:
     pass
 
@@ -78,8 +80,13 @@ def check(path: Folder, trust: Trust = False) -> None:
         problems += error.problems
     if problems:
         raise InputError("\n".join(problems))
-    counts = f"{len(records.events):,} events, {len(records.metrics):,} metric values, {len(records.dependencies):,} dependencies"
-    typer.echo(f"{path}: no problems; {len(found.file.sources)} sources, {counts}")
+    counts = {
+        "sources": len(found.file.sources),
+        "events": len(records.events),
+        "metric values": len(records.metrics),
+        "dependencies": len(records.dependencies),
+    }
+    typer.echo(f"{path}: no problems; {', '.join(f'{number:,} {what}' for what, number in counts.items())}")
     for note in records.notes:
         typer.echo(f"note: {note}")
 
@@ -127,9 +134,13 @@ def report(path: Folder, out: Out = Path("reports"), with_names: WithNames = Fal
 
 @app.command()
 def run(
-    notebook: Annotated[str, typer.Argument(metavar="NOTEBOOK", help="A file, or the name of a question: what-broke-first.")],
+    notebook: Annotated[
+        str, typer.Argument(metavar="NOTEBOOK", help="A file, or the name of a question: what-broke-first.")
+    ],
     path: Folder,
-    given: Annotated[list[str] | None, typer.Option("-p", metavar="NAME=VALUE", help="A parameter of the notebook.")] = None,
+    given: Annotated[
+        list[str] | None, typer.Option("-p", metavar="NAME=VALUE", help="A parameter of the notebook.")
+    ] = None,
     out: Out = Path("reports"),
     with_names: WithNames = False,
     trust: Trust = False,
@@ -170,9 +181,7 @@ def _report(path: Path, out: Path, *, with_names: bool = False, trust: bool = Fa
 
     folder = out / incident.load(path).file.id
     notebook = share.path("notebooks/postmortem.ipynb")
-    outcome = incidents.make(
-        path, notebook, folder, with_names=with_names, trust=trust, progress=sys.stderr.isatty()
-    )
+    outcome = incidents.make(path, notebook, folder, with_names=with_names, trust=trust, progress=sys.stderr.isatty())
     _finish(outcome)
 
 

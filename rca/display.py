@@ -104,7 +104,9 @@ def show(
         item = item.to_frame(item.name if item.name is not None else "value")
     if isinstance(item, pd.DataFrame):
         unknown = [column for column in columns if column not in item.columns]
-        raise_all([f"show: no column {one!r}{did_you_mean(one, map(str, item.columns))}" for one in unknown], UnknownName)
+        raise_all(
+            [f"show: no column {one!r}{did_you_mean(one, map(str, item.columns))}" for one in unknown], UnknownName
+        )
         _emit(*_table(item, name, caption, rows, list(columns) or list(item.columns)))
     elif isinstance(item, str) or _is_texts(item):
         if name:

@@ -69,7 +69,8 @@ class ChangeFit:
         if self.abstained:
             return self.abstained
         change = self.candidates.iloc[0]
-        return f"{change['kind']} of {change['system']} at {show(change['time'])} ({change['message']}): {change['reason']}"
+        what = f"{change['kind']} of {change['system']} at {show(change['time'])} ({change['message']})"
+        return f"{what}: {change['reason']}"
 
     @property
     def best(self) -> str | None:

@@ -82,7 +82,13 @@ def test_check_lists_every_problem_at_once_with_file_and_line(rca, folder):
     edit(folder / "analysis.yaml", "role: trigger", "role: triger")
     code, out, err = rca("check", folder)
     assert (code, out) == (2, "")
-    for part in ("line 4", "did you mean 'pipeline-change'", "has no time zone", "did you mean 'feature-file'", "did you mean 'trigger'"):
+    for part in (
+        "line 4",
+        "did you mean 'pipeline-change'",
+        "has no time zone",
+        "did you mean 'feature-file'",
+        "did you mean 'trigger'",
+    ):
         assert part in err
     assert err.count("incident.yaml: line") == 3
 

@@ -3,8 +3,7 @@
 import difflib
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from rca import errors
 from rca.errors import did_you_mean, raise_all, shorten

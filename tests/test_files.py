@@ -10,8 +10,7 @@ import sys
 import time
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from rca import files
 from rca.errors import InputError, MissingFile, UnsafeInput

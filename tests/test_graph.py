@@ -3,8 +3,7 @@ from itertools import pairwise
 import networkx as nx
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from rca.errors import UnknownName
 from rca.systems import graph

@@ -7,8 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from rca import evidence, incident, times
 from rca.errors import InputError, MissingFile, RcaError, UnsafeInput

@@ -9,8 +9,7 @@ from urllib.parse import quote
 
 import pandas as pd
 import pytest
-from hypothesis import assume, given
-from hypothesis import strategies as st
+from hypothesis import assume, given, strategies as st
 
 from rca.causes.language import Pseudonyms
 from rca.errors import InputError

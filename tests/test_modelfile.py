@@ -12,8 +12,19 @@ import numpy as np
 import pandas as pd
 import pytest
 import skops.io
-from sklearn import calibration, compose, ensemble, impute, linear_model, neighbors, pipeline, preprocessing, svm, tree
-from sklearn import neural_network as nets
+from sklearn import (
+    calibration,
+    compose,
+    ensemble,
+    impute,
+    linear_model,
+    neighbors,
+    neural_network as nets,
+    pipeline,
+    preprocessing,
+    svm,
+    tree,
+)
 
 from rca import modelfile
 from rca.errors import InputError, MissingFile, UnknownName, UnsafeInput

@@ -16,7 +16,14 @@ def cells(path, kind="code"):
 
 def test_the_report_and_one_notebook_a_question_are_there():
     names = {path.stem for path in NOTEBOOKS}
-    questions = {"what-happened-when", "what-broke-first", "what-changed", "which-features", "why", "what-could-fail-next"}
+    questions = {
+        "what-happened-when",
+        "what-broke-first",
+        "what-changed",
+        "which-features",
+        "why",
+        "what-could-fail-next",
+    }
     assert names >= {"postmortem", *questions}
 
 
@@ -46,6 +53,8 @@ def test_a_notebook_is_stored_without_outputs(path):
     assert not [cell for cell in cells(path) if cell.outputs or cell.execution_count]
 
 
-@pytest.mark.parametrize("path", [path for path in NOTEBOOKS if path.parent.name == "investigate"], ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", [path for path in NOTEBOOKS if path.parent.name == "investigate"], ids=lambda path: path.stem
+)
 def test_an_investigation_ends_with_what_to_look_at_next(path):
     assert cells(path, "markdown")[-1].source.startswith("## What to look at next")

@@ -11,10 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
-from rca.causes import actions as causes_actions
-from rca.causes import fishbone as causes_fishbone
-from rca.causes import fmea as causes_fmea
-from rca.causes import whys as causes_whys
+from rca.causes import actions as causes_actions, fishbone as causes_fishbone, fmea as causes_fmea, whys as causes_whys
 from rca.conclusions import Action, Bone, FailureMode, Why
 from rca.errors import InputError
 from rca.evidence import Evidence

@@ -22,7 +22,11 @@ def rca(*arguments, cwd):
 
 
 def texts(report):
-    return {path.name: path.read_text() for path in report.rglob("*") if path.suffix in (".html", ".md", ".ipynb", ".csv", ".json")}
+    return {
+        path.name: path.read_text()
+        for path in report.rglob("*")
+        if path.suffix in (".html", ".md", ".ipynb", ".csv", ".json")
+    }
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +143,10 @@ def test_conflicting_statements_both_stay_in_the_timeline(outage):
 def test_a_failed_cell_leaves_a_report_that_points_at_it_and_exit_code_1(tmp_path):
     folder = Path(shutil.copytree(OUTAGE, tmp_path / "outage"))
     text = (folder / "analysis.yaml").read_text()
-    edited = text.replace("The file held more features than the limit of 200", "The proxy could not use the feature file: the new one stopped, the old one scored every request 0")
+    edited = text.replace(
+        "The file held more features than the limit of 200",
+        "The proxy could not use the feature file: the new one stopped, the old one scored every request 0",
+    )
     assert edited != text
     (folder / "analysis.yaml").write_text(edited)
     done = rca("report", folder, cwd=tmp_path)
@@ -159,5 +166,7 @@ def test_a_changed_export_makes_claims_stale_and_the_report_says_so(tmp_path):
         handle.write("s99,2025-11-18T18:00:00Z,,,customer-traffic,statement,Added later,,\n")
     assert rca("run", "why", folder, cwd=tmp_path).returncode == 0
     report = tmp_path / "reports" / "bot-feature-file-outage" / "why"
-    assert "Evidence changed: sources/statements.csv: changed since it was recorded" in (report / "why.html").read_text()
+    assert (
+        "Evidence changed: sources/statements.csv: changed since it was recorded" in (report / "why.html").read_text()
+    )
     assert (table(report, "findings")["stale"] != "").any()

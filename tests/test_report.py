@@ -15,8 +15,7 @@ import nbformat
 import pandas as pd
 import psutil
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
 
@@ -494,9 +493,9 @@ def test_consequences_are_followed_through_several_cells():
 
 def test_the_title_is_given_or_the_notebooks_own_first_heading():
     book = executed(text="# Own title\n\nWords.")
-    assert "<h1 dir=\"auto\">Own title</h1>" in html(book, Cover())
+    assert '<h1 dir="auto">Own title</h1>' in html(book, Cover())
     given = html(book, Cover(title="Given"))
-    assert "<h1 dir=\"auto\">Given</h1>" in given
+    assert '<h1 dir="auto">Given</h1>' in given
     assert "Own title" not in given
     assert markdown(book, Cover()).startswith("# Own title\n\nWords.\n")
 
@@ -504,5 +503,5 @@ def test_the_title_is_given_or_the_notebooks_own_first_heading():
 def test_words_for_the_notebook_alone_are_not_in_the_report():
     book = executed(text="# Title\n\nRun me cell by cell.")
     book.cells[0].metadata["tags"] = ["notebook-only"]
-    assert "<h1 dir=\"auto\">Title</h1>" in html(book, Cover())
+    assert '<h1 dir="auto">Title</h1>' in html(book, Cover())
     assert "cell by cell" not in html(book, Cover()) + markdown(book, Cover())

@@ -12,8 +12,7 @@ from importlib.metadata import EntryPoint
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from pyarrow import parquet
 from pydantic import ValidationError
 

@@ -1,8 +1,7 @@
 """Spans to dependencies, against a slow and obvious way."""
 
 import pandas as pd
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from rca import schema
 from rca.sources import spans

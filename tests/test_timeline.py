@@ -2,8 +2,7 @@
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from rca import schema, times
 from rca.errors import InputError, UnknownName
@@ -44,7 +43,9 @@ def test_undated_events_stay_and_stand_last():
 
 
 def test_durations_name_their_ends_and_match_hand_computed_minutes():
-    table = timeline.durations(timeline.milestones(declared(impact_start=0, detected=28, acknowledged=30, mitigated=184)))
+    table = timeline.durations(
+        timeline.milestones(declared(impact_start=0, detected=28, acknowledged=30, mitigated=184))
+    )
     assert table.loc["time to detect", "low"] == table.loc["time to detect", "high"] == pd.Timedelta(minutes=28)
     assert table.loc["time to acknowledge", "high"] == pd.Timedelta(minutes=2)
     assert table.loc["time to mitigate", ["from", "to"]].tolist() == ["impact_start", "mitigated"]
@@ -79,7 +80,10 @@ def test_an_unknown_milestone_is_refused_with_the_nearest_name():
 
 
 def test_overview_keeps_every_change_and_alert_and_folds_equal_log_lines():
-    rows = [(f"l{n}", n, "log", "a", "timeout") for n in range(50)] + [("d", 3, "deploy", "a", "v2"), ("x", 9, "alert", "a", "!")]
+    rows = [(f"l{n}", n, "log", "a", "timeout") for n in range(50)] + [
+        ("d", 3, "deploy", "a", "v2"),
+        ("x", 9, "alert", "a", "!"),
+    ]
     table = events(*rows)
     table["severity"] = pd.array([17] * 50 + [None, None], dtype="Int64")
     shown = timeline.overview(timeline.merge(table))

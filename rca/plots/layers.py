@@ -9,6 +9,7 @@ from typing import Any
 import networkx as nx
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+from matplotlib.path import Path
 
 from rca.plots import sheet
 from rca.systems.graph import layers
@@ -38,14 +39,15 @@ class Box:
 
 
 def boxes(graph: nx.DiGraph, texts: Mapping[str, Sequence[str]], top: float) -> tuple[dict[str, Box], float, float]:
-    """Return a box for each system, and the width and height of the sheet that they need from `top` on."""
+    """Return a box for each system and a lane where an arrow crosses a layer; the sheet's width and height."""
     limit = _WIDE - 2 * _PAD
-    written = {}
-    for system in graph:
-        name = sheet.wrap(str(system), limit, NAME, "bold")
+    graph = _with_lanes(graph)
+    written: dict[str, tuple[tuple[str, ...], tuple[str, ...], float]] = {}
+    for system, is_lane in graph.nodes(data="lane"):
+        name = [] if is_lane else sheet.wrap(str(system), limit, NAME, "bold")
         text = [line for part in texts.get(system, ()) for line in sheet.wrap(part, limit, SMALL)]
         height = 2 * _PAD + len(name) * sheet.line_height(NAME) + len(text) * sheet.line_height(SMALL)
-        written[system] = (tuple(name), tuple(text), height)
+        written[system] = (tuple(name), tuple(text), 0.0 if is_lane else height)
     places = layers(graph)
     columns = [list(rows["system"]) for _, rows in places.groupby("layer")]
     tall = [sum(written[name][2] for name in names) + _BETWEEN * (len(names) - 1) for names in columns]
@@ -53,11 +55,27 @@ def boxes(graph: nx.DiGraph, texts: Mapping[str, Sequence[str]], top: float) -> 
     for number, names in enumerate(columns):
         y = top + (max(tall) - tall[number]) / 2
         for system in names:
-            lines, below, tall_one = written[system]
-            found[system] = Box(0.15 + number * (_WIDE + _GAP), y, tall_one, number, lines, below)
-            y += tall_one + _BETWEEN
+            lines, below, height = written[system]
+            found[system] = Box(0.15 + number * (_WIDE + _GAP), y, height, number, lines, below)
+            y += height + _BETWEEN
     across = 0.3 + len(columns) * _WIDE + max(len(columns) - 1, 0) * _GAP
     return found, across, top + max(tall, default=0.0)
+
+
+def _lane(cause: str, effect: str, layer: int) -> str:
+    return f"\0{layer}\0{cause}\0{effect}"
+
+
+def _with_lanes(graph: nx.DiGraph) -> nx.DiGraph:
+    """Return the graph with a node in every layer that an edge crosses, so that boxes leave room for it."""
+    layer = layers(graph).set_index("system")["layer"]
+    out = nx.DiGraph()
+    out.add_nodes_from(graph, lane=False)
+    for cause, effect in graph.edges:
+        crossed = [_lane(cause, effect, number) for number in range(layer[cause] + 1, layer[effect])]
+        out.add_nodes_from(crossed, lane=True)
+        nx.add_path(out, [cause, *crossed, effect])
+    return out
 
 
 def paint(
@@ -78,8 +96,11 @@ def paint(
         Edges drawn thick.
     """
     for cause, effect in sorted(graph.edges, key=lambda edge: (edge in strong, edge)):
-        ax.add_patch(_arrow(placed[cause], placed[effect], (cause, effect) in strong, scale))
-    for system, box in placed.items():
+        crossed = range(placed[cause].layer + 1, placed[effect].layer)
+        stops = [placed[cause], *(placed[_lane(cause, effect, number)] for number in crossed), placed[effect]]
+        ax.add_patch(_arrow(stops, (cause, effect) in strong, scale))
+    for system in graph:
+        box = placed[system]
         look: dict[str, Any] = {"facecolor": "white", "edgecolor": _ARROW, "linewidth": 1.0} | dict(
             looks.get(system, {})
         )
@@ -96,19 +117,20 @@ def paint(
             sheet.write(ax, box.left + _PAD, below, box.text, SMALL * scale, color=ink, zorder=4)
 
 
-def _arrow(cause: Box, effect: Box, strong: bool, scale: float) -> FancyArrowPatch:
-    """Return the arrow from one box to another; those that skip a layer or stay in one are bent."""
-    if effect.layer > cause.layer:
-        start, end = (cause.left + _WIDE, cause.middle), (effect.left, effect.middle)
-        bend = 0.0 if effect.layer == cause.layer + 1 else (0.22 if end[1] >= start[1] else -0.22)
-    else:
+def _arrow(stops: Sequence[Box], strong: bool, scale: float) -> FancyArrowPatch:
+    """Return the arrow through its lanes from one box to another; within a layer it is bent."""
+    cause, effect = stops[0], stops[-1]
+    style: dict[str, Any] = {
+        "arrowstyle": "-|>", "mutation_scale": (15 if strong else 11) * scale, "zorder": 2 if strong else 1,
+        "color": _STRONG if strong else _ARROW, "linewidth": (2.6 if strong else 1.1) * scale,
+    }  # fmt: skip
+    if effect.layer <= cause.layer:
         down = effect.top > cause.top
         shift = _WIDE * (0.35 if down else 0.65)
         start = (cause.left + shift, cause.top + cause.height if down else cause.top)
         end = (effect.left + shift, effect.top if down else effect.top + effect.height)
-        bend = 0.2
-    return FancyArrowPatch(
-        start, end, arrowstyle="-|>", mutation_scale=(15 if strong else 11) * scale, shrinkA=0, shrinkB=1,
-        connectionstyle=f"arc3,rad={bend}", color=_STRONG if strong else _ARROW,
-        linewidth=(2.6 if strong else 1.1) * scale, zorder=2 if strong else 1,
-    )  # fmt: skip
+        return FancyArrowPatch(start, end, shrinkA=0, shrinkB=1, connectionstyle="arc3,rad=0.2", **style)
+    points = [(cause.left + _WIDE, cause.middle)]
+    for lane in stops[1:-1]:
+        points += [(lane.left, lane.middle), (lane.left + _WIDE, lane.middle)]
+    return FancyArrowPatch(path=Path([*points, (effect.left, effect.middle)]), **style)

@@ -63,33 +63,50 @@ def timeline(
     lanes = _lanes(placed)
     if ax is None:
         ax = Figure(figsize=(10, 2.2 + 0.34 * max(len(lanes), 1)), layout="constrained").subplots()
-    group = dated["kind"].map(_group)
-    height = dated["system"].map(lambda name: lanes.index(name if name in lanes else lanes[-1])) if len(dated) else group
-    for key, (colour, marker, label) in _KINDS.items():
-        chosen = group == key
-        if chosen.any():
-            size, alpha = (60, 0.35) if key == "log" else (46, 0.9)
-            edge: dict[str, Any] = {} if marker == "|" else {"edgecolors": "white", "linewidths": 0.6}
-            ax.scatter(dated.loc[chosen, "time"], height[chosen], s=size, c=colour, marker=marker, alpha=alpha, label=label, zorder=3, **edge)
+    _markers(ax, dated, lanes)
     _intervals(ax, placed, lanes)
     ax.set_yticks(range(len(lanes)), [name or "(no system)" for name in lanes], parse_math=False)
     ax.set_ylim(len(lanes) - 0.4, -0.6)
     if limits is not None:
         ax.set_xlim(*limits)
     for name, start, end in windows:
-        ax.axvspan(start, end, color="#56B4E9" if name == "before" else "#E69F00", alpha=0.10, zorder=0, label=f"window: {name}")
+        colour = "#56B4E9" if name == "before" else "#E69F00"
+        ax.axvspan(start, end, color=colour, alpha=0.10, zorder=0, label=f"window: {name}")
     _milestones(ax, milestones, len(lanes))
+    far = everything - len(placed)
+    left_out = " and ".join([f"{undated} undated"] * bool(undated) + [f"{far} far"] * bool(far))
+    ax.set_xlabel("time (UTC)" + (f"; {left_out} events not drawn" if left_out else ""))
+    _frame(ax, len(lanes))
+    return ax
+
+
+def _markers(ax: Axes, dated: pd.DataFrame, lanes: list[str]) -> None:
+    """Draw a marker for each event, one collection a group of kinds."""
+    lane = {name: number for number, name in enumerate(lanes)}
+    group = dated["kind"].map(_group)
+    height = dated["system"].map(lambda name: lane.get(name, len(lanes) - 1))
+    for key, (colour, marker, label) in _KINDS.items():
+        chosen = group == key
+        if chosen.any():
+            style: dict[str, Any] = {"s": 46, "alpha": 0.9, "edgecolors": "white", "linewidths": 0.6}
+            if key == "log":
+                style = {"s": 60, "alpha": 0.35}
+            ax.scatter(
+                dated.loc[chosen, "time"], height[chosen], c=colour, marker=marker, label=label, zorder=3, **style
+            )
+
+
+def _frame(ax: Axes, lanes: int) -> None:
+    """Set the ticks, the grid and the legend."""
     locator = mdates.AutoDateLocator(minticks=3, maxticks=9)
     ax.xaxis.set_major_locator(locator)
     ax.xaxis.set_major_formatter(mdates.ConciseDateFormatter(locator))
-    left_out = [f"{undated} undated"] * bool(undated) + [f"{everything - len(placed)} far"] * (len(placed) < everything)
-    ax.set_xlabel("time (UTC)" + (f"; {' and '.join(left_out)} events not drawn" if left_out else ""))
     ax.grid(axis="x", color="#E5E5E5", linewidth=0.7, zorder=0)
     ax.spines[["top", "right", "left"]].set_visible(False)
     ax.tick_params(axis="y", length=0)
     if ax.get_legend_handles_labels()[0]:
-        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16 - 0.5 / max(len(lanes), 2)), ncols=6, frameon=False, fontsize=9)
-    return ax
+        below = (0.5, -0.16 - 0.5 / max(lanes, 2))
+        ax.legend(loc="upper center", bbox_to_anchor=below, ncols=6, frameon=False, fontsize=9)
 
 
 def _group(kind: str) -> str:
@@ -115,7 +132,7 @@ def _intervals(ax: Axes, placed: pd.DataFrame, lanes: list[str]) -> None:
 
 
 def _limits(placed: pd.DataFrame, milestones: pd.DataFrame | None) -> tuple[pd.Timestamp, pd.Timestamp] | None:
-    """Return the time to draw: all events, or when they reach far beyond the incident, it, as much before and a quarter after."""
+    """Return the time to draw: all events, but no further from the incident than its length, or a quarter after it."""
     seen = pd.concat([placed["start"], placed["time_latest"]]).dropna()
     if milestones is not None:
         known = milestones.loc[milestones.index != "closed", ["earliest", "latest"]].stack()
@@ -145,6 +162,6 @@ def _milestones(ax: Axes, milestones: pd.DataFrame | None, lanes: int) -> None:
         level = next(n for n in range(len(known) + 1) if all(left > right or used != n for right, used in taken))
         taken.append((left + width, level))
         ax.annotate(
-            row.name, (left, 1.0), xycoords=("data", "axes fraction"), xytext=(3, 4 + 12 * level), textcoords="offset points",
-            fontsize=9, fontweight="bold", parse_math=False, annotation_clip=False,
+            row.name, (left, 1.0), xycoords=("data", "axes fraction"), xytext=(3, 4 + 12 * level),
+            textcoords="offset points", fontsize=9, fontweight="bold", parse_math=False, annotation_clip=False,
         )  # fmt: skip

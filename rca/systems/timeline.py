@@ -75,7 +75,10 @@ def milestones(declared: pd.DataFrame) -> pd.DataFrame:
     """
     known = vocabulary.table("milestones")
     raise_all(
-        [f"unknown milestone {name!r}{did_you_mean(name, known.index)}" for name in declared.index.difference(known.index)],
+        [
+            f"unknown milestone {name!r}{did_you_mean(name, known.index)}"
+            for name in declared.index.difference(known.index)
+        ],
         UnknownName,
     )
     out = declared.reindex(known.index)
@@ -107,7 +110,8 @@ def durations(table: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         Indexed by ``duration``; columns ``from``, ``to`` (milestones), ``low`` and ``high`` (Timedelta; equal
-        when both ends are exact; ``low`` is never below zero), ``mean_known_as``, ``note`` ("not computable: ..." when an end is missing).
+        when both ends are exact; ``low`` is never below zero), ``mean_known_as``, ``note`` ("not computable:
+        ..." when an end is missing).
 
     Raises
     ------
@@ -128,15 +132,21 @@ def durations(table: pd.DataFrame) -> pd.DataFrame:
         low, high = finish["earliest"] - begin["latest"], finish["latest"] - begin["earliest"]
         missing = [table.loc[part, "name"] for part in (start, end) if pd.isna(table.loc[part, "earliest"])]
         note = f"not computable: {' and '.join(missing)} not known" if missing else ""
-        if not missing and high < pd.Timedelta(0):
-            problems.append(
-                f"{name} is negative: {end} ({times.show(finish['latest'])}) is before {start} ({times.show(begin['earliest'])})"
-            )
-        rows.append((name, start, end, pd.NaT if missing else max(low, pd.Timedelta(0)), pd.NaT if missing else high, mean, note))
+        if missing:
+            low = high = pd.NaT
+        elif high < pd.Timedelta(0):
+            ends = f"{end} ({times.show(finish['latest'])}) is before {start} ({times.show(begin['earliest'])})"
+            problems.append(f"{name} is negative: {ends}")
+        else:
+            low = max(low, pd.Timedelta(0))
+        rows.append((name, start, end, low, high, mean, note))
     raise_all(problems, InputError)
     columns = ["duration", "from", "to", "low", "high", "mean_known_as", "note"]
     out = pd.DataFrame(rows, columns=columns).set_index("duration")
-    spans = {name: pd.Series(pd.to_timedelta(out[name].to_list()), out.index, dtype="timedelta64[ns]") for name in ("low", "high")}
+    spans = {
+        name: pd.Series(pd.to_timedelta(out[name].to_list()), out.index, dtype="timedelta64[ns]")
+        for name in ("low", "high")
+    }
     return out.assign(**spans)
 
 
@@ -164,7 +174,9 @@ def overview(timeline: pd.DataFrame, *, limit: int = 40) -> pd.DataFrame:
         | {"count": "sum", "severity": "max"}
     )
     room = max(limit - len(others), 0)
-    worst = first.sort_values(["severity", "time"], ascending=[False, True], na_position="last", kind="stable").head(room)
+    worst = first.sort_values(["severity", "time"], ascending=[False, True], na_position="last", kind="stable").head(
+        room
+    )
     shown = pd.concat([others, worst[worst["severity"].fillna(0) >= schema.SEVERITY["warn"]]])
     columns = ["time", "system", "kind", "message", "actor", "ref", "locator", "count"]
     return shown.sort_values(ORDER, kind="stable")[columns].reset_index(drop=True)

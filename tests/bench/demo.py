@@ -1,6 +1,6 @@
 """Time and memory of ``rca demo``, with the size of its page: prints figures, judges nothing.
 
-    python tests/bench/demo.py [--runs 3]
+python tests/bench/demo.py [--runs 3]
 """
 
 from __future__ import annotations
@@ -55,8 +55,12 @@ def main() -> None:
     for _ in range(runs):
         with tempfile.TemporaryDirectory() as folder:
             figures.append(once(Path(folder)))
-    for name, unit, values in zip(("wall", "peak memory", "page"), ("s", "MB", "MB"), zip(*figures, strict=True), strict=True):
-        print(f"rca demo {name}: median {statistics.median(values):.2f} {unit}, largest {max(values):.2f} {unit} ({runs} runs)")
+    for name, unit, values in zip(
+        ("wall", "peak memory", "page"), ("s", "MB", "MB"), zip(*figures, strict=True), strict=True
+    ):
+        print(
+            f"rca demo {name}: median {statistics.median(values):.2f} {unit}, largest {max(values):.2f} {unit} ({runs} runs)"
+        )
 
 
 if __name__ == "__main__":

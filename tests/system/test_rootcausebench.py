@@ -56,7 +56,9 @@ def test_an_incident_goes_from_raw_files_to_a_report(mapping, tmp_path, table):
     assert missing == []
     found, wanted = edges(report), pairs(raw["traces"])
     assert found == wanted
-    truth = json.loads((Path(os.environ["RCA_BENCH_DATA"]) / "rootcausebench" / folder.name / "ground_truth.json").read_text())
+    truth = json.loads(
+        (Path(os.environ["RCA_BENCH_DATA"]) / "rootcausebench" / folder.name / "ground_truth.json").read_text()
+    )
     first = named(report / "tables" / "cascade.csv")
     table.append(
         {

@@ -27,7 +27,11 @@ def wheel(tmp_path_factory):
 
 def test_the_wheel_holds_notebooks_and_incidents_and_no_tests(wheel):
     names = zipfile.ZipFile(wheel).namelist()
-    for wanted in ("notebooks/postmortem.ipynb", "notebooks/investigate/why.ipynb", "datasets/fraud-model-regression/incident.yaml"):
+    for wanted in (
+        "notebooks/postmortem.ipynb",
+        "notebooks/investigate/why.ipynb",
+        "datasets/fraud-model-regression/incident.yaml",
+    ):
         assert f"rca/share/{wanted}" in names
     assert not [name for name in names if "test" in Path(name).parts or name.startswith("tests/")]
 

@@ -20,7 +20,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--solved", action="store_true", help="write the conclusions as well (retraining only)")
     given = parser.parse_args(arguments)
     try:
-        target = fraud.make(given.out, seed=given.seed, cause=given.cause, solved=given.solved, progress=sys.stderr.isatty())
+        target = fraud.make(
+            given.out, seed=given.seed, cause=given.cause, solved=given.solved, progress=sys.stderr.isatty()
+        )
     except RcaError as error:
         sys.stderr.write(f"{error}\n")
         return 2

@@ -103,9 +103,7 @@ def _length(time: pd.Timedelta) -> str:
     return f"{minutes} minutes" if minutes < 100 else f"{minutes / 60:.0f} hours"
 
 
-def write_texts(
-    folder: Path, case: Case, words: Mapping[str, str], places: Mapping[str, str], *, solved: bool
-) -> None:
+def write_texts(folder: Path, case: Case, words: Mapping[str, str], places: Mapping[str, str], *, solved: bool) -> None:
     """Write ``incident.yaml``, ``README.md`` and, for a solved case, ``analysis.yaml``."""
     at = {f"at_{name}": place for name, place in places.items()}
     values = {**words, **at, **_incident(case), **_cause(case, solved), **_sheet(folder, case, words, solved)}
