@@ -29,7 +29,6 @@ _RELATIVE_FLOOR = 0.002  # a spread is at least this share of the level
 _MONOTONE = 12  # steps in one direction only that make a series a counter or a clock
 _DRIFT = 2.5  # spreads above which a row speaks for the shifted level
 _SLOW = 1.0  # the same when the earliest conceivable start is sought
-_FORGET = 15.0  # sum of healthy evidence, in spreads, that ends a stretch
 
 
 @dataclass(frozen=True)
@@ -51,6 +50,8 @@ class Shift:
         Half-width of about 95 % confidence of `start` if the level changed at once; at least the sampling step.
     earliest : Timestamp
         Where the start may lie if the level changed gradually; not after `start`.
+    step : Timedelta
+        Sampling step: the median distance of two rows.
     censored : bool
         Whether the level was already shifted at the first row that can be compared.
     note : str
@@ -65,6 +66,7 @@ class Shift:
     until: pd.Timestamp
     error: pd.Timedelta
     earliest: pd.Timestamp
+    step: pd.Timedelta
     censored: bool = False
     note: str = ""
 
@@ -166,7 +168,7 @@ def find(series: pd.Series, *, before: Sequence[Any], during: Sequence[Any], har
     step = _step(times)
     return Shift(
         p_value=p_value, deviation=deviation, before=center, during=level,
-        start=times[begin], until=times[end], earliest=times[earliest],
+        start=times[begin], until=times[end], earliest=times[earliest], step=step,
         error=step * (1 + int(11 * _memory(scores[in_before]) / max(deviation**2, 0.1))),
         censored=begin == int(np.flatnonzero(usable)[0]), note=note,
     )  # fmt: skip
@@ -187,7 +189,8 @@ def growth(series: pd.Series, shift: Shift, at: pd.Timestamp) -> float:
     Examples
     --------
     >>> time = pd.date_range("2025-03-01", periods=6, freq="min", tz="UTC")
-    >>> step = Shift(0.0, 9.0, 0.0, 8.0, time[2], time[5], pd.Timedelta("1min"), time[2])
+    >>> minute = pd.Timedelta("1min")
+    >>> step = Shift(0.0, 9.0, 0.0, 8.0, time[2], time[5], minute, time[2], minute)
     >>> growth(pd.Series([0.0, 0.0, 2.0, 2.0, 8.0, 8.0], time), step, time[4])
     0.75
     """
@@ -232,7 +235,19 @@ def _step(times: pd.DatetimeIndex) -> pd.Timedelta:
 
 def _silent(times: pd.DatetimeIndex, values: Any, base: Any, note: str) -> Shift:
     center = float(np.median(base))
-    return Shift(1.0, 0.0, center, float(np.median(values)), times[0], times[-1], _step(times), times[0], True, note)
+    return Shift(
+        1.0,
+        0.0,
+        center,
+        float(np.median(values)),
+        times[0],
+        times[-1],
+        _step(times),
+        times[0],
+        _step(times),
+        True,
+        note,
+    )
 
 
 def _robust(values: Any) -> float:
@@ -313,7 +328,5 @@ def _extent(scores: Any, usable: Any, first: int, last: int) -> tuple[int, int, 
 
 
 def _peak(evidence: Any) -> int:
-    """Return where the cumulative sum is largest, before it falls too far below its peak to come back."""
-    total = np.cumsum(evidence)
-    fallen = np.flatnonzero(np.maximum.accumulate(total) - total > _FORGET)
-    return int(np.argmax(total[: fallen[0]] if len(fallen) else total))
+    """Return where the cumulative sum is largest."""
+    return int(np.argmax(np.cumsum(evidence)))

@@ -4,9 +4,9 @@ import networkx as nx
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
+from rca import onset
 from rca.errors import InputError, UnknownName
 from rca.systems import cascade
 
@@ -253,3 +253,60 @@ def test_the_inputs_are_not_changed():
     cascade.trace(metrics, graph, symptom=symptom, before=BEFORE, during=DURING)
     pd.testing.assert_frame_equal(metrics, copy)
     assert list(graph.edges) == edges
+
+
+def test_a_dependency_that_moved_after_its_consumer_is_explained_by_it():
+    graph = nx.DiGraph([("a", "b"), ("b", "c"), ("c", "d"), ("a", "d")])
+    steps = {"b": (320, 40), "c": (322, 30), "a": (324, 40), "d": (324, 12)}
+    found = chain(steps, graph, symptom=("d", "latency"))
+    assert found.first == "b"
+    assert found.candidates.loc["a", "sentence"].endswith("explained by b, which uses it and moved earlier.")
+    assert found.candidates.loc["a", "own_excess"] < found.candidates.loc["b", "own_excess"]
+
+
+def test_a_link_counts_half_where_a_shared_metric_moved_at_one_end_only():
+    rng = np.random.default_rng(5)
+    requests = 50 + rng.normal(size=ROWS) + 30 * (np.arange(ROWS) >= 320)
+    graph = nx.DiGraph([("a", "b")])
+    options = {"symptom": ("b", "latency"), "series": {("a", "requests"): requests}}
+    assert chain({"a": (0, 0), "b": (320, 400)}, graph, **options).first == "b"
+    assert chain({"b": (320, 400)}, graph, **options).first != "b"  # nothing speaks against the link
+
+
+def test_a_level_shifted_since_before_the_window_does_not_explain_a_symptom_that_begins_in_it():
+    rng = np.random.default_rng(6)
+    rows, late = (
+        np.arange(ROWS),
+        {"before": (START + 100 * STEP, START + ROWS * STEP), "during": (START, START + 20 * STEP)},
+    )
+    shifted = {("b", "latency"): 50 + rng.normal(size=ROWS) + 30 * (rows < 20)}
+    shifted["c", "latency"] = 50 + rng.normal(size=ROWS) + 12 * ((rows >= 2) & (rows < 20))
+    found = chain({}, nx.DiGraph([("b", "c")]), series=shifted, **late)
+    assert found.first == "c"
+    assert found.candidates.index.tolist() == ["c"]
+
+
+def test_a_shift_that_was_over_before_the_symptom_is_set_aside():
+    rows = np.arange(ROWS)
+    past = 50 + np.random.default_rng(8).normal(size=ROWS) + 30 * ((rows >= 290) & (rows < 310))
+    found = chain({"b": (0, 0), "c": (330, 12)}, series={("a", "latency"): past})
+    assert found.first == "c"
+    assert found.deviations.set_index("system").loc["a", "note"] == "moved 3 hours before the symptom: set aside"
+
+
+def test_more_series_need_more_evidence_each():
+    rng = np.random.default_rng(9)
+    plain, rows = rng.normal(size=ROWS), np.arange(ROWS)
+    times = pd.date_range(START, periods=ROWS, freq=STEP)
+    sizes = np.arange(0.5, 6, 0.05)
+    chances = [
+        onset.find(pd.Series(plain + size * (rows >= 396), times), before=BEFORE, during=DURING).p_value
+        for size in sizes
+    ]
+    size = sizes[next(number for number, chance in enumerate(chances) if chance < 0.005)]
+    weak = {("a", "latency"): plain + size * (rows >= 396)}
+    graph = nx.DiGraph([("a", "c")])
+    few = chain({"c": (330, 12)}, graph, series=weak)
+    many = chain({"c": (330, 12)}, graph, series={("a", f"m{n}"): rng.normal(size=ROWS) for n in range(60)} | weak)
+    assert few.deviations.set_index(["system", "metric"])["onset"].notna()["a", "latency"]
+    assert many.deviations.set_index(["system", "metric"])["onset"].isna()["a", "latency"]

@@ -69,6 +69,7 @@ def test_a_commit_counts_through_the_deployment_that_names_it():
         (-70, "model", "training_run", "nightly", "run-17"),
         (-60, "model", "model_version", "registered fraud:8 from run-17", "fraud:8"),
         (-10, "model", "deploy", "fraud:8 live, code c1cba9e", "rel-8"),
+        (-5, "model", "training_run", "named by an earlier release only", "rel-8"),
         (10, "model", "deploy", "fraud:8 again", "rel-9"),
     )
     fit = changes.rank(events, named(), GRAPH)
@@ -77,6 +78,7 @@ def test_a_commit_counts_through_the_deployment_that_names_it():
     assert why["e0"] == why["e3"] == "went live with a later change (deploy at 2025-03-03 09:50 UTC)"
     assert why["e1"] == "not live by itself, and no change before the onset names it"
     assert why["e2"] == "went live with a later change (model_version at 2025-03-03 09:00 UTC)"
+    assert why["e5"] == "not live by itself, and no change before the onset names it"
     assert "brings commit c1cba9e7f320" in why["e4"]
     assert "mentions recall" in why["e4"]
 

@@ -1,8 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from rca import onset
 from rca.errors import InputError, UnknownName
@@ -159,3 +158,13 @@ def test_the_input_is_not_changed():
     copy = series.copy()
     onset.find(series, **windows(20, 40))
     pd.testing.assert_series_equal(series, copy)
+
+
+def test_slow_swings_make_the_start_less_certain():
+    rng = np.random.default_rng(10)
+    step = 4.0 * (np.arange(600) >= 500)
+    slow = noise("slow", 600, rng)
+    fast = onset.find(pd.Series(rng.normal(size=600) + step, stamps(600)), **windows(450, 600))
+    swinging = onset.find(pd.Series(slow / slow[:450].std() + step, stamps(600)), **windows(450, 600))
+    assert abs(swinging.deviation - fast.deviation) < 1.5
+    assert swinging.error > fast.error

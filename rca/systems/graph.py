@@ -175,8 +175,8 @@ def layers(graph: nx.DiGraph) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns ``system``, ``layer`` (0 is what depends on nothing: the longest chain of causes decides) and
-        ``place`` (0, 1, ... within the layer, near the systems it is linked to; ties by name).
+        Columns ``system``, ``layer`` (0, 1, ... by the longest chain of causes, then as near to its effects as can
+        be) and ``place`` (0, 1, ... within the layer, near the systems it is linked to; ties by name).
 
     Notes
     -----
@@ -195,6 +195,8 @@ def layers(graph: nx.DiGraph) -> pd.DataFrame:
     depth: dict[int, int] = {}
     for part in nx.topological_sort(condensed):
         depth[part] = max((depth[cause] + 1 for cause in condensed.predecessors(part)), default=0)
+    for part in reversed(list(nx.topological_sort(condensed))):
+        depth[part] = min((depth[effect] - 1 for effect in condensed.successors(part)), default=depth[part])
     layer = {name: depth[condensed.graph["mapping"][name]] for name in graph}
     rows: dict[int, list[str]] = {}
     for name in sorted(graph):

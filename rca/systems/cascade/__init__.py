@@ -42,8 +42,8 @@ def trace(
     (beyond the errors of both onsets), and without coming back before it. Its strength is log(1 + d) e / (e + 2):
     d its deviation in robust standard deviations, e the orders of magnitude by which chance is ruled out.
 
-    A system is *explained* by the nearest moved systems upstream whose times fit: it followed within the errors
-    of both onsets, or the other grew once more when it began; the fit decays with the time in excess. Such
+    A system is *explained* by the nearest moved systems upstream whose times fit: it followed within the
+    sampling steps, or the other grew once more when it began; the fit decays with the time in excess. Such
     a link counts half if it runs through systems whose own metrics did not move with it, and half if
     the metrics measured at both ends moved at one end only. A dependency that moved later than its consumer
     is explained by that, at half weight (load). Score = (strength less what best explains it) x (weight of
@@ -82,9 +82,9 @@ def trace(
     Notes
     -----
     It abstains if the symptom is within noise (5 %) or its system not in `graph`; if the leader's score is
-    not 1.25 times the next or below 0.5; if it moved together with a system that depends on it and on which it
-    depends; if another leads, or comes within half the score, once effects may
-    lag by a tenth of the symptom's stretch or as long as they may have grown unseen; and if most systems
+    not 1.25 times the next or below 0.5; if it moved together with a system that it depends on and that depends
+    on it; if another leads, or comes within half the score, once effects may lag by the errors of the onsets
+    and a tenth of the symptom's stretch, or as long as they may have grown unseen; and if most systems
     unrelated to the leader moved no later than it (a cause outside the graph, such as load). A rank is a
     hypothesis: a cause that no metric shows cannot be named, and the sentence lists dependencies without
     metrics. A step long before the symptom is set aside, even if it was a slow cause. Systems that are not
@@ -224,9 +224,12 @@ def _notes(table: pd.DataFrame, candidates: pd.DataFrame, moved: Mapping[str, Mo
 
 def _span(length: pd.Timedelta) -> str:
     """Return a duration in its largest fitting unit."""
-    for unit, name in (("D", "days"), ("h", "hours"), ("min", "minutes")):
-        if length >= 2 * pd.Timedelta(1, unit):
-            return f"{length / pd.Timedelta(1, unit):.0f} {name}"
+    for unit, name in (("D", "day"), ("h", "hour"), ("min", "minute")):
+        one = pd.Timedelta(1, unit)
+        if length == one:
+            return f"1 {name}"
+        if length >= 2 * one:
+            return f"{length / one:.0f} {name}s"
     return f"{length.total_seconds():.0f} seconds"
 
 

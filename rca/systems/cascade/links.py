@@ -62,8 +62,8 @@ def find(
 def follows(cause: Moved, effect: Moved, patience: pd.Timedelta | None) -> float:
     """Return how well the times allow that one system moved the other, 0 to 1; -1 if they say the reverse.
 
-    Without `patience`, effects follow within the errors of the two onsets. With it, they may lag that
-    much longer, or as long as the effect may have been growing unseen.
+    Without `patience`, effects follow within the sampling steps of the two series. With it, they may lag by the
+    errors of the two onsets and that much more, or as long as the effect may have been growing unseen.
     """
     first, then = cause.first.shift, effect.first.shift
     slack, lead = first.error + then.error, then.start - first.start
@@ -72,8 +72,13 @@ def follows(cause: Moved, effect: Moved, patience: pd.Timedelta | None) -> float
     grown = onset.growth(cause.first.values, first, then.start) if lead > pd.Timedelta(0) else 1.0
     if first.censored and not then.censored:
         return grown
-    allowed = slack if patience is None else slack + max(patience, then.start - effect.earliest)
-    return max(grown, math.exp(-2 * ((lead - allowed) / slack))) if lead > allowed else 1.0
+    close = first.step + then.step
+    allowed = close if patience is None else slack + max(patience, then.start - effect.earliest)
+    return (
+        max(grown, math.exp(-2 * ((lead - allowed) / (close if patience is None else slack))))
+        if lead > allowed
+        else 1.0
+    )
 
 
 def both(one: Moved, other: Moved) -> tuple[float, float]:
