@@ -21,12 +21,13 @@ class Trace:
         (system, metric) by which the incident was noticed.
     candidates : DataFrame
         Indexed by ``system``, best first; empty when abstained. Columns: ``rank`` (ties share the worst
-        rank), ``score``, ``deviation`` (robust standard deviations, harmful direction), ``own_excess``,
-        ``metric`` (the one that moved most), ``onset`` (UTC), ``onset_error`` (Timedelta, sampling step),
+        rank), ``score``, ``deviation`` (robust standard deviations, signed), ``own_excess`` (strength that no
+        other system explains), ``metric`` (the one that moved most), ``onset`` (UTC), ``onset_error``
+        (Timedelta, half-width of about 95 % confidence, at least the sampling step),
         ``path`` (tuple of systems to the symptom), ``sentence``.
     deviations : DataFrame
-        One row per (system, metric) examined, also when abstained. Columns: ``system``, ``metric``,
-        ``before`` and ``during`` (medians), ``deviation``, ``onset``, ``note``.
+        One row per (system, metric), also when abstained. Columns: ``system``, ``metric``, ``before`` and
+        ``during`` (medians), ``deviation``, ``onset`` (empty unless it moved), ``note`` (why it was set aside).
     abstained : str or None
         The reason in a sentence, when nobody is named.
     """

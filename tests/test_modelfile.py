@@ -330,9 +330,11 @@ def test_another_version_of_scikit_learn_is_said_once(tmp_path):
     assert len(told) == 1
 
 
+@pytest.mark.system
 def test_xgboost_and_lightgbm_use_their_own_formats(tmp_path):
-    xgboost = pytest.importorskip("xgboost")
-    lightgbm = pytest.importorskip("lightgbm")
+    import lightgbm
+    import xgboost
+
     model = xgboost.XGBClassifier(n_estimators=3).fit(X, Y)
     loaded = modelfile.load(modelfile.save(model, tmp_path / "model.ubj"))
     np.testing.assert_array_equal(loaded.predict_proba(X), model.predict_proba(X))

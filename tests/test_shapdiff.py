@@ -163,9 +163,11 @@ def test_the_exponential_loss_that_shap_starts_wrongly_is_estimated_instead():
     assert "Estimated" in explain(model, X.head(30)).notes[1]
 
 
+@pytest.mark.system
 def test_xgboost_and_lightgbm_are_explained_in_log_odds():
-    xgboost = pytest.importorskip("xgboost")
-    lightgbm = pytest.importorskip("lightgbm")
+    import lightgbm
+    import xgboost
+
     model = xgboost.XGBClassifier(n_estimators=5).fit(X, Y)
     found = explain(model, X)
     assert found.output == "margin"

@@ -135,7 +135,8 @@ def test_the_exported_score_and_decision_are_those_of_the_saved_model(twins):
 
 
 def test_the_biased_feature_leads_the_change_of_shap_values(twins):
-    shap = pytest.importorskip("shap")
+    import shap
+
     folder = twins["retraining"]
     rows = tables.read(folder / "model" / "holdout.parquet").drop(columns="is_fraud").head(800)
     weight = []

@@ -8,13 +8,13 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from playwright import sync_api as playwright
 
 from rca import display
 from rca.report import Cover, Failure, report
 
 pytestmark = pytest.mark.system
 
-playwright = pytest.importorskip("playwright.sync_api")
 SCRIPT = "<script>alert(1)</script>"
 PICTURE = "<img src=x onerror=alert(2)>"
 STYLE = "</style><script>alert(3)</script>"
