@@ -15,6 +15,6 @@ def pytest_terminal_summary(terminalreporter, config):
     left_out = getattr(config, "left_out", 0)
     if left_out:
         terminalreporter.write_line(
-            f"{left_out} tests marked 'system' not selected: they need a browser, a second environment or benchmark data;"
+            f"{left_out} tests marked 'system' not selected: they need a browser, boosters, a second environment or data;"
             " .ci/run installs what they need and runs them"
         )

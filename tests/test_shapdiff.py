@@ -10,7 +10,7 @@ from scipy import stats
 from sklearn import ensemble, impute, linear_model, pipeline, preprocessing, svm, tree
 
 from rca.errors import InputError, NotAdditive, UnknownName
-from rca.models.shapdiff import compare, explain
+from rca.models.shapdiff import compare, explain, reference
 from rca.models.shapdiff.estimate import permutation
 from rca.models.shapdiff.trees import _shap
 from rca.records import Attribution
@@ -389,3 +389,12 @@ def test_importing_shap_leaves_the_warning_filters_as_they_were():
     before = list(warnings.filters)
     _shap()
     assert warnings.filters == before
+
+
+def test_two_windows_of_a_model_that_is_no_tree_can_be_compared_with_its_reference():
+    model = linear_model.LogisticRegression().fit(X, Y)
+    first, second = X.iloc[:60], X.iloc[60:]
+    background = reference(model, first)
+    table = compare(*(explain(model, rows, background=background) for rows in (first, second)))
+    assert len(table) == X.shape[1]
+    assert reference(ensemble.RandomForestClassifier(n_estimators=2).fit(X, Y), first) is None

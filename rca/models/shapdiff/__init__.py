@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from rca.models.shapdiff.compare import compare
-from rca.models.shapdiff.explain import explain
+from rca.models.shapdiff.explain import explain, reference
 
-__all__ = ["compare", "explain"]
+__all__ = ["compare", "explain", "reference"]

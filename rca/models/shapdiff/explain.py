@@ -17,7 +17,7 @@ from rca.models.shapdiff.rows import check_rows, family
 from rca.models.shapdiff.trees import is_tree_model, tree_values
 from rca.records import Attribution
 
-__all__ = ["explain"]
+__all__ = ["explain", "reference"]
 
 SAMPLE = 100  # background rows for the permutation estimate when none are given
 
@@ -122,6 +122,33 @@ def explain(
         additivity_error=largest,
         notes=(output.note, how),
     )
+
+
+def reference(model: Any, rows: pd.DataFrame) -> pd.DataFrame | None:
+    """Return the ``background`` under which two explanations by `explain` can be compared.
+
+    Parameters
+    ----------
+    model : object
+        As for `explain`.
+    rows : DataFrame
+        Healthy rows.
+
+    Returns
+    -------
+    DataFrame or None
+        None for tree models, which carry what is usual in their nodes; else at most 100 rows, evenly spaced.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LinearRegression
+    >>> X = pd.DataFrame({"amount": range(1000)})
+    >>> len(reference(LinearRegression().fit(X, X["amount"]), X))
+    100
+    """
+    if is_tree_model(model):
+        return None
+    return rows.iloc[np.linspace(0, len(rows) - 1, min(SAMPLE, len(rows))).round().astype(int)]
 
 
 def _called(
