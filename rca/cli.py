@@ -66,20 +66,11 @@ def new(
 @app.command()
 def check(path: Folder, trust: Trust = False) -> None:
     """Read an incident folder and list everything that is wrong with it."""
-    from rca import incident, modelfile, sources
+    from rca import incident
+    from rca.report import opening
 
     found = incident.load(path)
-    problems: list[str] = []
-    try:
-        records = sources.read(found, progress=sys.stderr.isatty())
-    except InputError as error:
-        problems += error.problems
-    try:
-        modelfile.evidence(found, trust=trust)
-    except InputError as error:
-        problems += error.problems
-    if problems:
-        raise InputError("\n".join(problems))
+    records = opening.check(found, trust=trust)
     counts = {
         "sources": len(found.file.sources),
         "events": len(records.events),
@@ -87,7 +78,10 @@ def check(path: Folder, trust: Trust = False) -> None:
         "dependencies": len(records.dependencies),
     }
     typer.echo(f"{path}: no problems; {', '.join(f'{number:,} {what}' for what, number in counts.items())}")
-    for note in records.notes:
+    wanted = {"symptom": found.file.symptom, "windows": found.file.windows, "milestones": found.file.milestones}
+    unset = [name for name, value in wanted.items() if not value]
+    notes = [f"incident.yaml does not say yet: {', '.join(unset)}"] if unset else []
+    for note in (*notes, *records.notes):
         typer.echo(f"note: {note}")
 
 

@@ -11,7 +11,7 @@ from rca.times import show
 __all__ = ["Attribution", "ChangeFit", "Trace"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Trace:
     """Which system broke first, or why that cannot be told.
 
@@ -42,13 +42,16 @@ class Trace:
         """The answer in a sentence: what is known of the best candidate, or why nobody is named."""
         return self.abstained or str(self.candidates["sentence"].iloc[0])
 
+    def __repr__(self) -> str:
+        return f"Trace: {self.answer}"
+
     @property
     def first(self) -> str | None:
         """The system named as the first cause, or None when abstained."""
         return None if self.abstained else str(self.candidates.index[0])
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ChangeFit:
     """Which change fits the first cause, or why none does.
 
@@ -72,6 +75,9 @@ class ChangeFit:
         change = self.candidates.iloc[0]
         what = f"{change['kind']} of {change['system']} at {show(change['time'])} ({change['message']})"
         return f"{what}: {change['reason']}"
+
+    def __repr__(self) -> str:
+        return f"ChangeFit: {self.answer}"
 
     @property
     def best(self) -> str | None:

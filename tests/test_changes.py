@@ -42,7 +42,7 @@ def test_the_only_change_to_the_first_cause_fits():
     assert set(fit.candidates["event_id"]) == {"e0", "e1", "e2", "e3"}
     assert fit.candidates.loc[0, "delay"] == pd.Timedelta("60min")
     why = reasons(fit)
-    assert why["e0"] == "made to the first cause, live before the onset"
+    assert why["e0"] == "made to the system that broke first, live before the onset"
     assert why["e1"] == "made to site: neither model nor an unmeasured system upstream of it"
     assert why["e2"] == "made to store: neither model nor an unmeasured system upstream of it"
     assert why["e3"] == "came after the onset (2025-03-03 10:00 UTC)"
@@ -58,7 +58,7 @@ def test_closeness_and_likely_words_do_not_decide_between_two():
     assert fit.candidates["fits"].tolist() == [True, True]
     assert "config_change c4 at 2025-03-03 09:59 UTC" in fit.abstained
     assert "deploy v8 at 2025-03-03 05:00 UTC" in fit.abstained
-    assert reasons(fit)["e1"].endswith("its text mentions recall")
+    assert reasons(fit)["e1"].endswith("(the record mentions recall)")
 
 
 def test_a_commit_counts_through_the_deployment_that_names_it():

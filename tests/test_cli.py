@@ -131,12 +131,16 @@ def test_a_pickled_model_is_refused_without_trust(rca, folder, tmp_path):
     assert not (tmp_path / "reports").exists()
 
 
-def test_an_optional_export_without_rows_is_kept_as_evidence(rca, folder):
-    (folder / "sources" / "statements.csv").write_text("id,time,kind,statement\n")
-    edit(folder / "incident.yaml", "native_id: id", "native_id: id\n    required: false")
-    code, out, _ = rca("check", folder)
+def test_an_optional_export_without_rows_is_kept_as_evidence(rca, tmp_path):
+    rca("new", "quiet", "--in", tmp_path)
+    (tmp_path / "quiet" / "sources" / "alerts.csv").write_text("time,message\n")
+    source = "sources: [{id: alerts, file: sources/alerts.csv, constant: {kind: alert}}]"
+    edit(tmp_path / "quiet" / "incident.yaml", "sources: []", source)
+    assert rca("check", tmp_path / "quiet")[0] == 2
+    edit(tmp_path / "quiet" / "incident.yaml", "{kind: alert}}", "{kind: alert}, required: false}")
+    code, out, _ = rca("check", tmp_path / "quiet")
     assert code == 0
-    assert "0 events" in out
+    assert "1 sources, 0 events" in out
 
 
 def test_a_due_date_after_the_as_of_date_is_fine(rca, folder):
@@ -199,3 +203,33 @@ def test_a_folder_that_cannot_be_written_is_a_message_not_a_traceback(rca, tmp_p
     assert code == 2
     assert "below" in err
     assert "Traceback" not in err
+
+
+DANGLING = {
+    "a row that is not there": ('locator: "row 1"', 'locator: "row 99"', "the file ends at row 21"),
+    "a category that is not there": ("category: Technology", "category: Techology", "did you mean 'Technology'"),
+    "a why that repeats the one before": (
+        "The file held more features than the limit of 200",
+        "The proxy could not use the feature file: the new one stopped, the old one scored every request 0",
+        "repeats",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", DANGLING)
+def test_a_conclusion_that_cannot_be_shown_is_refused(rca, folder, what):
+    old, new, message = DANGLING[what]
+    edit(folder / "analysis.yaml", old, new)
+    code, _, err = rca("check", folder)
+    assert code == 2
+    assert message in err
+
+
+def test_a_symptom_or_direction_of_an_unknown_metric_is_refused_with_the_nearest_name(rca, tmp_path):
+    copy = Path(shutil.copytree(DATASETS / "fraud-model-regression", tmp_path / "fraud"))
+    edit(copy / "incident.yaml", "metric: recall", "metric: recal")
+    edit(copy / "incident.yaml", "  null_share:", "  nul_share:")
+    code, _, err = rca("check", copy)
+    assert code == 2
+    assert "did you mean 'recall'" in err
+    assert "did you mean 'null_share'" in err

@@ -71,10 +71,10 @@ def test_an_id_cannot_leave_the_folder_it_is_made_in(tmp_path, name):
 
 def test_the_commented_lines_of_the_template_are_right_too(tmp_path):
     folder = incident.new("case-1", tmp_path)
-    for name, content in {"alerts.csv": "", "metrics.csv": ""}.items():
-        (folder / "sources" / name).write_text(content)
+    for name in ("alerts.csv", "metrics.csv", "deploys.json", "chat.jsonl", "spans.json"):
+        (folder / "sources" / name).write_text("")
     (folder / "model").mkdir()
-    for name in ("before.skops", "after.skops", "holdout.parquet"):
+    for name in ("before.skops", "after.skops", "holdout.parquet", "window_before.parquet", "window_after.parquet"):
         (folder / "model" / name).write_text("")
     lines = (folder / "incident.yaml").read_text().splitlines()
     optional = [

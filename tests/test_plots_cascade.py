@@ -56,7 +56,7 @@ def test_the_first_cause_the_symptom_the_path_and_the_times_are_marked():
     assert {"first cause", "symptom"} <= set(texts(ax))
     assert "latency_$p99 +60.0\nsd\nsince 03-03 10:00\n10 min before the\nsymptom" in texts(ax)
     assert "no metrics" in texts(ax)
-    assert "did not move" in texts(ax)
+    assert "no significant move" in texts(ax)
     assert sorted(round(arrow.get_linewidth(), 3) for arrow in arrows(ax)) == [1.1, 1.1, 2.6, 2.6]
     assert max(boxes(ax), key=lambda name: boxes(ax)[name].get_linewidth()) == "db"
 

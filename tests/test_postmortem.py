@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nbformat
 import pandas as pd
 import pytest
 import yaml
@@ -141,23 +142,43 @@ def test_conflicting_statements_both_stay_in_the_timeline(outage):
 
 
 def test_a_failed_cell_leaves_a_report_that_points_at_it_and_exit_code_1(tmp_path):
-    folder = Path(shutil.copytree(OUTAGE, tmp_path / "outage"))
-    text = (folder / "analysis.yaml").read_text()
-    edited = text.replace(
-        "The file held more features than the limit of 200",
-        "The proxy could not use the feature file: the new one stopped, the old one scored every request 0",
-    )
-    assert edited != text
-    (folder / "analysis.yaml").write_text(edited)
-    done = rca("report", folder, cwd=tmp_path)
+    notebook = nbformat.read(ROOT / "notebooks" / "postmortem.ipynb", as_version=4)
+    place = next(n for n, cell in enumerate(notebook.cells) if "rca.whys.check" in cell.source)
+    notebook.cells[place].source = "raise ValueError(records.events['actor'].name + ' cannot be read')"
+    nbformat.write(notebook, tmp_path / "mine.ipynb")
+    done = rca("run", "mine.ipynb", OUTAGE, cwd=tmp_path)
     assert done.returncode == 1
-    assert "failed" in done.stderr
-    page = (tmp_path / "reports" / "bot-feature-file-outage" / "postmortem.html").read_text()
-    assert "Why: five whys" in page
-    assert "repeats" in page
+    assert "actor cannot be read" in done.stderr
+    report = tmp_path / "reports" / "bot-feature-file-outage" / "mine"
+    page = (report / "mine.html").read_text()
+    assert "actor cannot be read" in page
     assert ">Evidence<" in page
-    run = json.loads((tmp_path / "reports" / "bot-feature-file-outage" / "run.json").read_text())
-    assert len(run["failed"]) >= 1
+    assert (report / "tables" / "evidence.csv").exists()
+    assert [one["cell"] for one in json.loads((report / "run.json").read_text())["failed"]] == [place + 2]
+
+
+def test_a_new_incident_from_the_template_makes_a_report(tmp_path):
+    assert rca("new", "mine", cwd=tmp_path).returncode == 0
+    done = rca("report", "datasets/mine", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+def test_names_in_file_names_and_groups_neither_break_nor_reach_the_report(tmp_path):
+    folder = Path(shutil.copytree(FRAUD, tmp_path / "fraud"))
+    person = yaml.safe_load((folder / "incident.yaml").read_text())["people"][0]["name"]
+    text = (folder / "incident.yaml").read_text()
+    text = text.replace("model/after.skops", f"model/{person.replace(' ', '_')}.skops")
+    (folder / "model" / "after.skops").rename(folder / "model" / f"{person.replace(' ', '_')}.skops")
+    (folder / "incident.yaml").write_text(text)
+    for name in ("window_before", "window_after"):
+        rows = pd.read_parquet(folder / "model" / f"{name}.parquet")
+        rows["customer_segment"] = rows["customer_segment"].replace("young", person)
+        rows.to_parquet(folder / "model" / f"{name}.parquet")
+    done = rca("report", folder, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for file, text in texts(tmp_path / "reports" / "fraud-model-regression").items():
+        assert person.lower() not in text.lower(), file
+        assert person.replace(" ", "_").lower() not in text.lower(), file
 
 
 def test_a_changed_export_makes_claims_stale_and_the_report_says_so(tmp_path):

@@ -99,7 +99,8 @@ def test_what_the_csv_module_wrote_is_read_back_with_its_rows(tmp_path_factory, 
         (",\n1,x\n", "a.csv: no header row"),
         (b"time,message\n1,\xff\n", "a.csv: not UTF-8 text (byte 15); convert it first"),
         ("time,message\n1,x\n".encode("utf-16"), "a.csv: not UTF-8 text (byte 0)"),
-        ("time;message\n1;x\n", "a.csv: source 'a' has nothing for 'time'"),
+        ("when,message\n1,x\n", "a.csv: source 'a' has nothing for 'time'"),
+        ("time;message\n1;x\n", "a.csv: one column only, with ';' in its name: say delimiter: ';'"),
         ("", "a.csv: no rows; if none is what the system had to say, set required: false"),
         ("time,message\n", "a.csv: no rows; if none"),
         ("time,message\n\n\r\n", "a.csv: no rows; if none"),
@@ -709,3 +710,20 @@ def test_no_export_and_no_mapping_end_in_another_error_and_reading_twice_is_the_
         pd.testing.assert_frame_equal(first.events, second.events)
         pd.testing.assert_frame_equal(first.metrics, second.metrics)
         assert first.notes == second.notes
+
+
+def test_a_csv_with_another_delimiter_says_so_and_is_read_when_declared(tmp_path):
+    path = tmp_path / "alerts.csv"
+    path.write_text("time;kind;message\n2025-01-01T00:00:00Z;alert;a, b\n")
+    source = Source(id="a", file="alerts.csv")
+    with pytest.raises(InputError, match="say delimiter: ';'"):
+        read_csv(path, source)
+    assert read_csv(path, source.model_copy(update={"delimiter": ";"})).records[0]["message"] == "a, b"
+
+
+def test_records_inside_a_json_object_are_hinted_at(tmp_path):
+    path = tmp_path / "deploys.json"
+    path.write_text('{"items": [{"at": "2025-01-01T00:00:00Z"}]}')
+    source = Source(id="d", file="deploys.json", reader="json", columns={"time": "at"}, constant={"kind": "deploy"})
+    with pytest.raises(InputError, match="say records: /items"):
+        mapping.apply(read_json(path, source), source)

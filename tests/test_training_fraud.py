@@ -17,6 +17,7 @@ from rca import evidence, incident, modelfile, sources, tables
 from rca.conclusions import Analysis
 from rca.errors import InputError, UnknownName
 from rca.incident.model import IncidentFile
+from rca.models.shapdiff.trees import _shap
 from rca.training import fraud
 from rca.training.fraud import plan
 
@@ -135,8 +136,7 @@ def test_the_exported_score_and_decision_are_those_of_the_saved_model(twins):
 
 
 def test_the_biased_feature_leads_the_change_of_shap_values(twins):
-    import shap
-
+    shap = _shap()
     folder = twins["retraining"]
     rows = tables.read(folder / "model" / "holdout.parquet").drop(columns="is_fraud").head(800)
     weight = []

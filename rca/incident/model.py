@@ -155,6 +155,8 @@ class Source(Record):
         Column of the table -> {value in the export: value in the table}.
     scale : float
         For metrics: the value is multiplied by this (unit).
+    delimiter : str
+        For CSV: the character between two values.
     records : str
         For JSON: JSON pointer to the list of records, such as ``/data/items``.
     native_id : str
@@ -172,6 +174,7 @@ class Source(Record):
     values: dict[str, dict[str, str]] = {}
     time: TimeForm = TimeForm()
     scale: Number = 1.0
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
     records: str = ""
     native_id: str = ""
     required: bool = True
@@ -274,6 +277,7 @@ class IncidentFile(Record):
     kind: str
     severity_tier: str
     severity_confirmed_by: Text
+    notice: str = ""
     as_of: Time
     systems: list[System] = Field(min_length=1)
     dependencies: list[Dependency] = []

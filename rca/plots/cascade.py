@@ -85,7 +85,7 @@ def _looks(trace: Trace, graph: nx.DiGraph) -> tuple[dict[str, list[str]], dict[
             texts[system], looks[system] = ["no metrics"], {"linestyle": (0, (3, 2))}
             continue
         if moved.empty:
-            texts[system] = ["did not move"]
+            texts[system] = ["no significant move"]
             continue
         if system in trace.candidates.index:
             best = trace.candidates.loc[system]

@@ -135,8 +135,8 @@ def _limits(placed: pd.DataFrame, milestones: pd.DataFrame | None) -> tuple[pd.T
     """Return the time to draw: all events, but no further from the incident than its length, or a quarter after it."""
     seen = pd.concat([placed["start"], placed["time_latest"]]).dropna()
     if milestones is not None:
-        known = milestones.loc[milestones.index != "closed", ["earliest", "latest"]].stack()
-        seen = pd.concat([seen, known])
+        known = milestones.loc[milestones.index != "closed", ["earliest", "latest"]].stack().dropna()
+        seen = pd.concat([seen, known]).dropna()
         if len(known) and (length := known.max() - known.min()) > pd.Timedelta(0):
             seen = seen.clip(known.min() - length, known.max() + length / 4)
     if seen.empty:

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rca import files, incident, modelfile, sources, vocabulary
+from rca import files, incident, vocabulary
 from rca.errors import InputError
 from rca.incident import Incident
 from rca.report import parameters
-from rca.report.opening import hide, pseudonyms
+from rca.report.opening import check, hide, pseudonyms
 from rca.report.render import Cover
 from rca.report.runner import Outcome, run
 from rca.systems import timeline
@@ -68,12 +68,12 @@ def make(
         if name in known:
             values.setdefault(name, value)
     found = incident.load(values["incident"])
-    names = pseudonyms(found, sources.read(found))
-    modelfile.evidence(found, trust=bool(values.get("trust")))
+    names = pseudonyms(found, check(found, trust=bool(values.get("trust"))))
     if values.get("with_names", with_names):
         return run(notebook, values, out, cover=cover(found), inputs=_inputs(found), progress=progress)
     title = cover(hide(found, names))
-    return run(notebook, values, out, cover=title, inputs=_inputs(found), progress=progress, redact=names.text)
+    inputs = {names.text(name): value for name, value in _inputs(found).items()}
+    return run(notebook, values, out, cover=title, inputs=inputs, progress=progress, redact=names.text)
 
 
 def cover(found: Incident) -> Cover:
@@ -90,10 +90,11 @@ def cover(found: Incident) -> Cover:
         row = milestones.loc[name]
         facts[str(row["name"])] = _between(show(row["earliest"]), show(row["latest"]))
     for name, row in took.iterrows():
-        if not row["note"] and name != "unseen signal":
+        if not row["note"] and name != "signal to detection":
             facts[str(name).capitalize()] = _between(duration(row["low"]), duration(row["high"]))
     facts["Evidence as of"] = show(file.as_of)
-    notices = [f"Evidence changed: {line}. Claims that rest on it are stale." for line in found.differences]
+    notices = [file.notice] * bool(file.notice)
+    notices += [f"Evidence changed: {line}. Claims that rest on it are stale." for line in found.differences]
     return Cover(title=file.title, facts=facts, notices=notices)
 
 

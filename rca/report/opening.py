@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
-from rca import incident, sources
+from rca import incident, modelfile, sources
+from rca.causes import fishbone, fmea, whys
 from rca.causes.language import Pseudonyms
+from rca.errors import InputError
 from rca.incident import Incident
+from rca.modelfile import ModelEvidence
+from rca.models import impact
 from rca.sources import Records
+from rca.systems import timeline
 
-__all__ = ["hide", "load", "pseudonyms"]
+__all__ = ["check", "hide", "load", "models", "pseudonyms"]
 
 
 def load(path: str | Path, *, with_names: bool = False) -> tuple[Incident, Records]:
@@ -53,9 +59,102 @@ def load(path: str | Path, *, with_names: bool = False) -> tuple[Incident, Recor
 
 
 def hide(found: Incident, names: Pseudonyms) -> Incident:
-    """Return an incident with the names in all its texts replaced."""
-    parts = {part: _hide(getattr(found, part), names) for part in ("file", "analysis", "hashes", "differences")}
-    return replace(found, **parts)
+    """Return an incident with the names replaced in what people read; ids, paths and columns stay as they are."""
+    shown = ("title", "severity_confirmed_by", "notice", "milestones", "impact", "people", "missing")
+    file = found.file.model_copy(update={name: _hide(getattr(found.file, name), names) for name in shown})
+    parts = {part: _hide(getattr(found, part), names) for part in ("analysis", "hashes", "differences")}
+    return replace(found, file=file, **parts)
+
+
+def models(path: str | Path, *, with_names: bool = False, trust: bool = False) -> ModelEvidence:
+    """Return the models and tables of an incident, with people in groups and users as pseudonyms.
+
+    Parameters
+    ----------
+    path : str or Path
+        The incident folder.
+    with_names : bool, default False
+        Keep the names as they are.
+    trust : bool, default False
+        Load model files that can run code.
+
+    Returns
+    -------
+    ModelEvidence
+        As `rca.modelfile.evidence`; only the columns of the user and the group are changed.
+    """
+    found = incident.load(path)
+    evidence = modelfile.evidence(found, trust=trust)
+    columns = [name for name in (evidence.user, evidence.group) if name]
+    if with_names or not columns:
+        return evidence
+    names = pseudonyms(found, sources.read(found))
+    tables = {}
+    for part in ("holdout", "window_before", "window_after"):
+        rows = getattr(evidence, part)
+        if rows is not None:
+            held = [name for name in columns if name in rows]
+            tables[part] = rows.assign(**{name: names.frame(rows[[name]])[name] for name in held})
+    return replace(evidence, **tables)
+
+
+def check(found: Incident, *, trust: bool = False) -> Records:
+    """Read all that a report rests on, and return the exports, or raise every problem at once.
+
+    Parameters
+    ----------
+    found : Incident
+        From `rca.incident.load`.
+    trust : bool, default False
+        Load model files that can run code.
+
+    Returns
+    -------
+    Records
+
+    Raises
+    ------
+    InputError
+        What is wrong with exports, models, milestones, people or conclusions.
+    """
+    problems: list[str] = []
+    records: Records | None = None
+    try:
+        records = sources.read(found)
+    except InputError as error:
+        problems += error.problems
+    analysis = found.analysis
+    steps: tuple[Callable[[], object], ...] = (
+        lambda: timeline.durations(timeline.milestones(found.milestones)),
+        lambda: whys.check(analysis.problem, analysis.whys),
+        lambda: fishbone.build(analysis.fishbone),
+        lambda: fmea.score(analysis.fmea) if analysis.fmea else None,
+        lambda: _impact(found, modelfile.evidence(found, trust=trust)),
+    )
+    for step in steps:
+        try:
+            step()
+        except InputError as error:
+            problems += error.problems
+    if records is None or problems:
+        raise InputError("\n".join(dict.fromkeys(problems)))
+    pseudonyms(found, records)
+    return records
+
+
+def _impact(found: Incident, evidence: ModelEvidence) -> None:
+    """Raise if the impact cannot be computed from rows that are there for it."""
+    if evidence.window_before is None or evidence.window_after is None or not (evidence.label and evidence.decision):
+        return
+    impact.compute(
+        evidence.window_before,
+        evidence.window_after,
+        label=evidence.label,
+        decision=evidence.decision,
+        user=evidence.user,
+        group=evidence.group,
+        population=found.file.model.population if found.file.model else None,
+    )
 
 
 def pseudonyms(found: Incident, records: Records) -> Pseudonyms:

@@ -25,7 +25,7 @@ def read_csv(path: Path, source: Source) -> Raw:
     Parameters
     ----------
     path : Path
-        UTF-8, comma separated, quoted as RFC 4180 says.
+        UTF-8, separated by the source's ``delimiter`` (a comma), quoted as RFC 4180 says.
     source : Source
         Its entry in ``incident.yaml``.
 
@@ -40,12 +40,15 @@ def read_csv(path: Path, source: Source) -> Raw:
     InputError
         No header, a header name that occurs twice, or rows of another length, with their numbers.
     """
-    rows = _rows(decode(path), source.file)
+    rows = _rows(decode(path), source.file, source.delimiter)
     if not rows:
         return Raw(source.file, [], "row", [])
     header = [name.strip() for name in rows[0]]
     if not any(header):
         raise InputError(f"{source.file}: no header row")
+    other = next((mark for mark in (";", "\t", "|") if len(header) == 1 and mark in header[0]), "")
+    if other:
+        raise InputError(f"{source.file}: one column only, with {other!r} in its name: say delimiter: {other!r}")
     ((name, times),) = Counter(header).most_common(1)
     if times > 1:
         raise InputError(f"{source.file}: column name {shorten(name)} occurs twice in the header")
@@ -60,11 +63,11 @@ def read_csv(path: Path, source: Source) -> Raw:
     return Raw(source.file, records, "row", [number for number, _ in body])
 
 
-def _rows(text: str, file: str) -> list[list[str]]:
+def _rows(text: str, file: str, delimiter: str) -> list[list[str]]:
     rows: list[list[str]] = []
     usual = csv.field_size_limit(MAX_FIELD)  # the module knows one limit only, so it is put back
     try:
-        rows.extend(csv.reader(io.StringIO(text, newline=""), strict=True))
+        rows.extend(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
     except csv.Error as error:
         place = f"row {len(rows)}" if rows else "header"
         raise InputError(f"{file}: {place}: not readable as CSV: {error}; is a quote not closed?") from error

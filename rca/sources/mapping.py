@@ -108,6 +108,12 @@ def _fields(raw: Raw, source: Source) -> dict[str, list[str]]:
     problems = [
         f"{source.file}: source {source.id!r}: no field {shorten(part)}{did_you_mean(part, present)}" for part in absent
     ]
+    if absent and len(raw.records) == 1:
+        problems += [
+            f"{source.file}: are the records below {name!r}? then say records: /{name}"
+            for name, value in raw.records[0].items()
+            if isinstance(value, list) and value and isinstance(value[0], dict)
+        ]
     raise_all(problems, UnknownName)
     problems = [
         f"{source.file}: source {source.id!r} has nothing for {name!r}; say columns: {{{name}: FIELD}} or constant:"

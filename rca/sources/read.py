@@ -14,7 +14,7 @@ from rca.errors import InputError, RcaError, UnknownName, did_you_mean, raise_al
 from rca.incident import Incident
 from rca.incident.model import Source
 from rca.progress import track
-from rca.sources import mapping, spans
+from rca.sources import mapping, references, spans
 from rca.sources.flat import read_csv, read_parquet
 from rca.sources.raw import Raw, fingerprint
 from rca.sources.records import read_json, read_jsonl
@@ -40,6 +40,7 @@ class ImportReport:
     first: pd.Timestamp
     last: pd.Timestamp
     zone: str
+    last_position: int
     notes: tuple[str, ...]
 
 
@@ -102,7 +103,7 @@ def read(incident: Incident, *, progress: bool = False) -> Records:
     InputError
         Every problem of every export at once: unreadable rows, times without a zone, duplicate ids, a
         required export without rows, an event after the incident's as-of date, an edge to an unknown
-        system.
+        system; and then every symptom, direction or evidence that names a metric or row that is not there.
     """
     tables: dict[str, list[pd.DataFrame]] = {name: [] for name in schema.COLUMNS}
     reports, problems = [], []
@@ -115,7 +116,10 @@ def read(incident: Incident, *, progress: bool = False) -> Records:
         tables[source.table].append(table)
         reports.append(report)
     raise_all(list(dict.fromkeys(problems)))
-    return _join(incident, tables, reports)
+    records = _join(incident, tables, reports)
+    last = {report.file: report.last_position for report in reports}
+    raise_all(list(references.problems(incident, records.metrics, last)))
+    return records
 
 
 def _reader(source: Source) -> Reader:
@@ -137,7 +141,7 @@ def _read_one(incident: Incident, source: Source) -> tuple[pd.DataFrame, ImportR
     table, notes = mapping.apply(raw, source)
     stamps = table["time"] if "time" in table else pd.Series(dtype=times.UTC)
     positions = table["position"] if "position" in table else pd.Series(raw.positions)
-    for name in ("time", "time_earliest"):
+    for name in ("time", "time_end", "time_earliest", "time_latest"):
         late = table[name] > incident.file.as_of if name in table else pd.Series(dtype=bool)
         if late.any():
             shown = ", ".join(f"{raw.unit} {position}" for position in positions[late][:_LISTED])
@@ -152,13 +156,20 @@ def _read_one(incident: Incident, source: Source) -> tuple[pd.DataFrame, ImportR
         rows=len(raw.records),
         kept=len(table),
         duplicates=len(raw.records) - len(table),
-        undated=int(stamps.isna().sum()) if "time" in schema.REQUIRED[source.table] else 0,
+        undated=_undated(table) if "time" in schema.REQUIRED[source.table] else 0,
         first=stamps.min(),
         last=stamps.max(),
         zone=source.time.zone or "as written",
+        last_position=raw.positions[-1] if raw.positions else 0,
         notes=tuple(notes),
     )
     return table, report
+
+
+def _undated(table: pd.DataFrame) -> int:
+    """Return the number of rows with neither a time nor an interval."""
+    known = table["time"].notna()
+    return int((~(known | table["time_earliest"].notna()) if "time_earliest" in table else ~known).sum())
 
 
 def _join(incident: Incident, tables: Mapping[str, list[pd.DataFrame]], reports: list[ImportReport]) -> Records:
@@ -176,7 +187,9 @@ def _join(incident: Incident, tables: Mapping[str, list[pd.DataFrame]], reports:
     edges = pd.concat([schema.check(declared, "dependencies"), listed, from_spans], ignore_index=True)
     undeclared = [name for name in systems if name not in own]
     if undeclared:
-        notes.append(f"systems seen in exports but not declared in incident.yaml: {', '.join(undeclared)}")
+        hints = (did_you_mean(name, own) for name in undeclared)
+        named = [f"{name}{hint if 'mean' in hint else ''}" for name, hint in zip(undeclared, hints, strict=True)]
+        notes.append(f"systems seen in exports but not declared in incident.yaml: {', '.join(named)}")
     notes += [f"{report.source}: {note}" for report in reports for note in report.notes]
     notes += [f"{report.source}: {report.undated} rows have no time" for report in reports if report.undated]
     return Records(

@@ -176,12 +176,12 @@ def _against(
 def _for(change: pd.Series, carried: Collection[pd.Series], heard: Collection[str], cause: str) -> str:
     """Return what speaks for a change that fits."""
     where = (
-        "made to the first cause"
+        "made to the system that broke first"
         if change["system"] == cause
         else f"made upstream of {cause}, where nothing is measured"
     )
     brings = "".join(f"; brings {one['kind']} {str(one['ref'])[:12]}" for one in carried)
-    mentions = f"; its text mentions {', '.join(heard)}" if heard else ""
+    mentions = f" (the record mentions {', '.join(heard)})" if heard else ""
     return f"{where}, live before the onset{brings}{mentions}"
 
 

@@ -16,13 +16,14 @@ from rca.errors import InputError, UnknownName, did_you_mean, raise_all
 __all__ = ["DURATIONS", "durations", "gaps", "merge", "milestones", "overview"]
 
 ORDER = ["time", "source", "position", "event_id"]
+_WHEN = ("time", "time_earliest", "time_latest")
 # Name -> (start, end, how it is known when averaged over incidents). Authors differ; so both ends are printed.
 DURATIONS: Mapping[str, tuple[str, str, str]] = {
     "time to detect": ("impact_start", "detected", "MTTD"),
     "time to acknowledge": ("detected", "acknowledged", "MTTA"),
     "time to mitigate": ("impact_start", "mitigated", "MTTM"),
     "time to resolve": ("impact_start", "resolved", "MTTR"),
-    "unseen signal": ("first_signal", "detected", "detection gap"),
+    "signal to detection": ("first_signal", "detected", "detection gap"),
 }
 
 
@@ -164,8 +165,9 @@ def overview(timeline: pd.DataFrame, *, limit: int = 40) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns ``time``, ``system``, ``kind``, ``message``, ``actor``, ``ref``, ``locator``, ``count``; log
-        records with the same system and text are one row, at the first time it was seen, with their number.
+        Columns ``time``, ``when`` (the time or interval in words), ``system``, ``kind``, ``message``, ``actor``,
+        ``ref``, ``locator``, ``count``; an event known only as an interval stands at its earliest time. Log records
+        with the same system and text are one row, at the first time it was seen, with their number.
     """
     logs = timeline[timeline["kind"] == "log"]
     others = timeline[timeline["kind"] != "log"]
@@ -178,8 +180,21 @@ def overview(timeline: pd.DataFrame, *, limit: int = 40) -> pd.DataFrame:
         room
     )
     shown = pd.concat([others, worst[worst["severity"].fillna(0) >= schema.SEVERITY["warn"]]])
-    columns = ["time", "system", "kind", "message", "actor", "ref", "locator", "count"]
-    return shown.sort_values(ORDER, kind="stable")[columns].reset_index(drop=True)
+    shown = shown.assign(when=[_when(*row) for row in zip(*(shown[name] for name in _WHEN), strict=True)])
+    columns = ["time", "when", "system", "kind", "message", "actor", "ref", "locator", "count"]
+    place = shown["time"].fillna(shown["time_earliest"]).rename("place")
+    ordered = shown.assign(place=place).sort_values(["place", *ORDER], kind="stable")
+    return ordered[columns].reset_index(drop=True)
+
+
+def _when(time: pd.Timestamp, earliest: pd.Timestamp, latest: pd.Timestamp) -> str:
+    """Return a time in words, or the interval that it lies in, or nothing."""
+    if pd.notna(time):
+        return times.show(time)
+    if pd.isna(earliest) or pd.isna(latest):
+        return ""
+    first, last = times.show(earliest).removesuffix(" UTC"), times.show(latest)
+    return f"{first} to {last.removeprefix(first[:11])}"
 
 
 def gaps(

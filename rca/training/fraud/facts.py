@@ -170,7 +170,7 @@ def _selection(case: Case, fraud: pd.DataFrame) -> dict[str, Any]:
     seen = feed.holds(fraud[feed.feature])
     return {
         "extract_share": feed.holds(extract[1]).mean(),
-        "feed_sees": feed.holds(frauds[feed.feature]).mean(),
+        "feed_sees": seen.mean(),
         "median_extract_before": extract[0].median(),
         "median_extract_after": extract[1].median(),
         "median_holdout": frauds[feed.feature].median(),

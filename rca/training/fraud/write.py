@@ -194,7 +194,9 @@ def _sheet(folder: Path, case: Case, words: Mapping[str, str], solved: bool) -> 
         "fraud_rate": f"{scored['is_fraud'].mean():.1%}",
         "first_hour": f"{case.plan.start:%Y-%m-%d %H:%M}",
         "last_hour": f"{case.plan.end:%Y-%m-%d %H:%M}",
-        "solved_too": " --solved" if solved else "",
+        "origin": f"`python -m rca.training.fraud OUT --seed {case.plan.seed} --cause {case.plan.cause} --solved`"
+        if solved
+        else "`python -m rca.training.fraud OUT` with a seed and a cause that whoever made it knows",
         "analysis_too": " and `analysis.yaml`" if solved else "",
         "ratings": ", and in `analysis.yaml` the ratings, dates and targets" if solved else "",
         "analysis_line": ", `analysis.yaml` what the review concluded" if solved else OPEN,
