@@ -177,3 +177,9 @@ def test_quiet_columns_are_rarely_flagged():
     runs = [compare(*(pd.DataFrame(rng.normal(size=(200, 10))) for _ in range(2)))["flagged"].any() for _ in range(60)]
     # With a true rate of .05 ten or more of 60 runs come up once in a thousand times.
     assert stats.binom.sf(sum(runs) - 1, 60, 0.05) > 1e-3
+
+
+def test_a_window_of_one_row_is_refused():
+    rows = pd.DataFrame({"a": [1.0, 2.0]})
+    with pytest.raises(InputError, match="window after has one row"):
+        compare(rows, rows.head(1))

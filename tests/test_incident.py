@@ -343,3 +343,16 @@ def test_no_change_to_a_good_file_ends_in_another_error(tmp_path_factory, change
         incident.load(folder)
     except RcaError as error:
         assert all(len(line) < 700 for line in str(error).splitlines())
+
+
+def test_conclusions_behind_a_link_that_leaves_the_folder_are_not_read(tmp_path):
+    folder = incident.new("case-1", tmp_path)
+    (tmp_path / "elsewhere.yaml").write_text("summary: not ours\n")
+    (folder / "analysis.yaml").unlink()
+    (folder / "analysis.yaml").symlink_to(tmp_path / "elsewhere.yaml")
+    assert "leaves the incident folder" in incident.check(folder)[0]
+
+
+def test_the_file_itself_may_be_named_instead_of_its_folder(tmp_path):
+    folder = incident.new("case-1", tmp_path)
+    assert incident.load(folder / "incident.yaml").folder == folder

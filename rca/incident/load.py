@@ -93,7 +93,7 @@ def load(path: str | Path) -> Incident:
     Parameters
     ----------
     path : str or Path
-        The folder that holds ``incident.yaml``.
+        The folder that holds ``incident.yaml``, or that file.
 
     Returns
     -------
@@ -109,7 +109,7 @@ def load(path: str | Path) -> Incident:
     InputError
         Every other problem, one a line, with file and line number.
     """
-    folder = Path(path)
+    folder = Path(path).parent if Path(path).name == INCIDENT else Path(path)
     if not (folder / INCIDENT).exists():
         raise MissingFile(f"{folder / INCIDENT}: no such file; `rca new ID` makes an incident folder")
     problems: list[str] = []
@@ -119,12 +119,14 @@ def load(path: str | Path) -> Incident:
     hashes: dict[str, str] = {}
     differences: tuple[str, ...] = ()
     try:
-        record = yamlfile.parse(folder / INCIDENT, IncidentFile, partial(_relations, model.relations, folder))
+        record = yamlfile.parse(
+            files.inside(folder, INCIDENT), IncidentFile, partial(_relations, model.relations, folder)
+        )
     except InputError as error:
         problems += error.problems
         kinds.append(type(error))
     try:
-        if (folder / ANALYSIS).exists():
+        if files.inside(folder, ANALYSIS).exists():
             analysis = yamlfile.parse(folder / ANALYSIS, Analysis, partial(_relations, conclusions.relations, folder))
     except InputError as error:
         problems += error.problems
@@ -175,7 +177,7 @@ def check(path: str | Path) -> list[str]:
     Parameters
     ----------
     path : str or Path
-        The folder that holds ``incident.yaml``.
+        The folder that holds ``incident.yaml``, or that file.
 
     Returns
     -------

@@ -107,6 +107,8 @@ def _columns(before: pd.DataFrame, after: pd.DataFrame, features: Sequence[str] 
     for name, frame in (("before", before), ("after", after)):
         if frame.empty:
             raise InputError(f"the window {name} has no {'rows' if frame.shape[1] else 'columns'}")
+        if len(frame) == 1:
+            raise InputError(f"the window {name} has one row; at least two are wanted")
         twice = frame.columns[frame.columns.duplicated()]
         if len(twice):
             raise InputError(f"the window {name} has column {twice[0]!r} more than once")
