@@ -12,6 +12,8 @@ import pandas as pd
 import pytest
 import yaml
 
+from rca.training.fraud import plan
+
 ROOT = Path(__file__).parent.parent
 FRAUD = ROOT / "datasets" / "fraud-model-regression"
 OUTAGE = ROOT / "datasets" / "bot-feature-file-outage"
@@ -56,12 +58,11 @@ def table(report, name):
 
 def test_the_demo_names_the_model_its_deployment_and_the_sampled_feature(demo):
     assert table(demo, "cascade")["system"][0] == "fraud-model"
+    drawn = plan.draw(0, "retraining")
     change = table(demo, "changes").iloc[0]
     assert (change["system"], change["kind"], change["fits"]) == ("fraud-model", "deploy", True)
-    runs = json.loads((FRAUD / "sources" / "training_runs.json").read_text())
-    assert table(demo, "shap_models")["feature"][0] == "merchant_risk"
-    assert "merchant" in json.dumps(runs)
-    assert "went live" not in table(demo, "shap_models").columns
+    assert abs(pd.Timestamp(change["time"]) - drawn.model) < pd.Timedelta("1min")
+    assert table(demo, "shap_models")["feature"][0] == drawn.feed.feature
 
 
 def test_the_report_has_every_section_and_all_its_files(demo):
