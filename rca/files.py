@@ -14,7 +14,7 @@ from typing import Any
 
 from rca.errors import InputError, MissingFile, UnsafeInput, shorten
 
-__all__ = ["canonical_json", "inside", "read_bytes", "sha256", "write"]
+__all__ = ["canonical_json", "check_plain", "inside", "read_bytes", "sha256", "write"]
 
 MAX_BYTES = 4 * 2**30
 
@@ -92,6 +92,22 @@ def inside(folder: str | Path, name: str) -> Path:
     return target
 
 
+def check_plain(path: Path) -> None:
+    """Raise unless `path` is a plain file that is there.
+
+    Raises
+    ------
+    MissingFile
+        If there is no such file.
+    UnsafeInput
+        If it is a folder, a device or a pipe.
+    """
+    if not path.exists():
+        raise MissingFile(f"{path}: no such file")
+    if not path.is_file():
+        raise UnsafeInput(f"{path}: not a plain file")
+
+
 def read_bytes(path: Path, *, limit: int = MAX_BYTES) -> bytes:
     """Return the content of a file.
 
@@ -105,10 +121,7 @@ def read_bytes(path: Path, *, limit: int = MAX_BYTES) -> bytes:
         If it cannot be read, for example for lack of permission.
     """
     try:
-        if not path.exists():
-            raise MissingFile(f"{path}: no such file")
-        if not path.is_file():
-            raise UnsafeInput(f"{path}: not a plain file")
+        check_plain(path)
         size = path.stat().st_size
         if size > limit:
             raise UnsafeInput(f"{path}: {size:,} bytes, more than the limit of {limit:,}")

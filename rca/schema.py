@@ -33,7 +33,9 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
         "time_earliest": UTC,  # interval in which the event happened, when not exact
         "time_latest": UTC,
         "time_text": TEXT,  # as received
-        "zone_basis": TEXT,  # explicit, declared
+        "zone_basis": TEXT,  # explicit, declared, assumed
+        "offset": "timedelta64[ns]",  # taken off the source's clock; time + offset is what it showed
+        "offset_method": TEXT,  # how the offset is known; empty when nothing was corrected
         "system": TEXT,
         "kind": TEXT,  # id in vocabulary event_kinds
         "severity": "Int64",  # OpenTelemetry's 1-24
@@ -157,6 +159,8 @@ def check(frame: pd.DataFrame, table: str, *, where: str = "") -> pd.DataFrame:
                 out[name] = ""
             elif kind == "int64":
                 out[name] = 1
+            elif kind == "timedelta64[ns]":
+                out[name] = pd.Timedelta(0)
             out[name] = out[name].astype(kind)
         except (TypeError, ValueError, OverflowError) as error:
             if isinstance(error, InputError):

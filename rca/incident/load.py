@@ -160,8 +160,8 @@ def _named_files(content: Any, place: yamlfile.Place) -> Iterator[tuple[yamlfile
     keys = model.MODEL_FILES if place == ("model",) else ("file",)
     inner = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list) else ()
     for key, value in inner:
-        if key in keys and isinstance(value, str) and value:
-            yield (*place, key), value
+        names = value if isinstance(value, list) else [value]
+        yield from (((*place, key), name) for name in names if key in keys and isinstance(name, str) and name)
         yield from _named_files(value, (*place, key))
 
 

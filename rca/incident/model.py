@@ -15,7 +15,7 @@ from rca.evidence import Evidence, FileName, Number, Record
 from rca.yamlfile import Place, entries, repeated
 
 __all__ = [
-    "Dependency", "Figure", "Impact", "IncidentFile", "Milestone", "ModelPart", "Person", "Source", "Symptom", "System",
+    "Clock", "Dependency", "Figure", "Impact", "IncidentFile", "Milestone", "ModelPart", "Person", "Source", "Symptom", "System",
     "TimeForm", "Window", "Windows", "relations",
 ]  # fmt: skip
 
@@ -34,6 +34,12 @@ Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Text = Annotated[str, Field(min_length=1)]
 Fields = Annotated[  # one field of an export, or several that are joined
     list[Text],
+    BeforeValidator(lambda value: [value] if isinstance(value, str) else value),
+    Field(min_length=1),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}),
+]
+Names = Annotated[  # one file, or several pieces of one export
+    list[Annotated[FileName, Field(min_length=1)]],
     BeforeValidator(lambda value: [value] if isinstance(value, str) else value),
     Field(min_length=1),
     WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}),
@@ -121,10 +127,21 @@ class Milestone(Record):
 
 
 class TimeForm(Record):
-    """How a source writes times."""
+    """How a source writes times.
+
+    Attributes
+    ----------
+    format : str
+        One of `rca.times.FORMATS`, or a ``strptime`` pattern such as ``%d.%m.%Y %H:%M``.
+    zone : str, optional
+        IANA zone of times that name none.
+    year : int, optional
+        Year of the file's first time, where times name none (syslog of RFC 3164).
+    """
 
     format: str = "iso8601"
     zone: str | None = None
+    year: Annotated[int, Field(ge=1970, le=2200, strict=True)] | None = None
 
     @field_validator("zone")
     @classmethod
@@ -139,13 +156,55 @@ class TimeForm(Record):
         return times.check_form(value)
 
 
-class Source(Record):
-    """One raw export and how its fields map to a table of the schema.
+class Clock(Record):
+    """How far the clock of a source was from the others; proposed by `rca.clocks`, accepted by a person.
 
     Attributes
     ----------
+    offset : float
+        Seconds by which the clock was ahead; taken off its times. Negative when it was behind.
+    drift : float
+        Seconds a day by which the offset grew.
+    at : Timestamp, optional
+        When the offset was that large; needed where there is drift.
+    low, high : float, optional
+        95 % interval of the offset.
+    anchors : int
+        How many pairs of records of two clocks it rests on.
+    against : str
+        The source whose clock was the reference.
+    accepted_by : str
+        The role that accepted the correction.
+    """
+
+    offset: Number
+    drift: Number = 0.0
+    at: Time | None = None
+    low: Number | None = None
+    high: Number | None = None
+    anchors: Annotated[int, Field(ge=0, strict=True)] = 0
+    against: str = ""
+    accepted_by: Text
+    note: str = ""
+
+    @model_validator(mode="after")
+    def _dated(self) -> Clock:
+        if self.drift and self.at is None:
+            raise ValueError("a clock that drifts needs at: when its offset was measured")
+        return self
+
+
+class Source(Record):
+    """One kind of raw export, in one file or several, and how its fields map to a table of the schema.
+
+    Attributes
+    ----------
+    file : list of str
+        The file, or the files: pieces of one export may overlap, a record that is in two of them is one.
     reader : str
-        ``csv``, ``jsonl``, ``json``, ``parquet``, or the name of an entry point in ``rca.sources``.
+        ``csv``, ``jsonl``, ``json``, ``parquet``, or a format that ``rca sources`` lists.
+    table : str
+        Of plain files: the table that they become. Formats know theirs.
     columns : dict
         Column of the table -> field of the export (a dotted path reaches into nested records).
         For events, several fields may be joined: ``message: [flag, change]``.
@@ -163,10 +222,14 @@ class Source(Record):
         Field that identifies a record in its own system; two different records with one id are an error.
     required : bool
         Whether an export with no rows is an error; where false, no rows is evidence and is kept.
+    rejected : int
+        How many records may be unreadable; more is an error that lists them.
+    clock : Clock, optional
+        Correction of its clock, accepted by a person.
     """
 
     id: Id
-    file: Annotated[FileName, Field(min_length=1)]
+    file: Names
     reader: str = "csv"
     table: Literal["events", "metrics", "dependencies", "spans"] = "events"
     columns: dict[str, Fields] = {}
@@ -178,6 +241,8 @@ class Source(Record):
     records: str = ""
     native_id: str = ""
     required: bool = True
+    rejected: Annotated[int, Field(ge=0, strict=True)] = 0
+    clock: Clock | None = None
     note: str = ""
 
     @model_validator(mode="after")

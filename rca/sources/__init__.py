@@ -1,9 +1,10 @@
-"""Raw exports to the tables of the schema: read, map, check, report.
+"""Raw exports to the tables of the schema: read, map, check, store, report.
 
-A reader is a function ``read(path, source) -> Raw``; installed packages add theirs through the entry-point
-group ``rca.sources``, and `check_source` is the test that every reader passes.
+Plain files (CSV, JSON, JSON lines, Parquet) are mapped by ``incident.yaml``; the exports of known systems are
+read by a format each (`rca.sources.formats`). Installed packages add theirs through the entry-point group
+``rca.sources``.
 """
 
-from rca.sources.read import ImportReport, Records, check_source, read, readers
+from rca.sources.read import ImportReport, Records, Stored, read, store
 
-__all__ = ["ImportReport", "Records", "check_source", "read", "readers"]
+__all__ = ["ImportReport", "Records", "Stored", "read", "store"]

@@ -1,23 +1,26 @@
-"""One export to one table of the schema, by the mapping in ``incident.yaml``: no code, no guessing."""
+"""One export to one table of the schema, by the mapping in ``incident.yaml``: no code, no guessing.
+
+The mapping becomes one SQL query over records that are JSON texts. It reads each record once, keeps what no
+column took as attributes, hashes the record, and turns the usual spellings of time into nanoseconds; all
+other spellings are left to `rca.times`, which is the one place that knows them.
+"""
 
 from __future__ import annotations
 
 import json
-import math
-import re
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
 
-import pandas as pd
-
-from rca import schema, times, vocabulary
-from rca.errors import InputError, UnknownName, did_you_mean, raise_all, shorten
+from rca import schema
+from rca.errors import UnknownName, did_you_mean, raise_all, shorten
 from rca.incident.model import Source
-from rca.sources.raw import Raw, fingerprint, has, lookup
+from rca.times import UTC
 
-__all__ = ["MAPPABLE", "apply"]
+__all__ = ["MAPPABLE", "Plan"]
 
-MAPPABLE = {
+MAPPABLE: Mapping[str, tuple[str, ...]] = {
     "events": (
         "time", "time_end", "time_earliest", "time_latest", "system", "kind", "severity", "message", "actor", "ref",
         "trace_id",
@@ -26,239 +29,161 @@ MAPPABLE = {
     "dependencies": ("cause", "effect"),
     "spans": ("trace_id", "span_id", "parent_id", "system", "name", "time", "status"),
 }  # fmt: skip
-_TIMES = ("time", "time_end", "time_earliest", "time_latest")
-_NUMBER = re.compile(
-    r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[-+]?[0-9]+)?|[-+]?inf(?:inity)?|nan", re.ASCII | re.IGNORECASE
-)
-_LISTED = 5
+_EPOCH = {"epoch_s": 10**9, "epoch_ms": 10**6, "epoch_us": 10**3, "epoch_ns": 1}
+_PLAUSIBLE = (631_152_000, 4_133_980_800)  # the years 1990 to 2100, in seconds
+_CLOCK = r"(19|20)\d\d-[01]\d-[0-3]\d[T ]([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,6})?"
+_ZONED = _CLOCK + r"(Z|[+-](0\d|1[0-4]):[0-5]\d)"
+_NUMBER = r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[-+]?[0-9]+)?|[-+]?inf(inity)?|nan"
+_BLANK = "e' \\t\\n\\r\\f\\v\u00a0'"
 
 
-def apply(raw: Raw, source: Source) -> tuple[pd.DataFrame, list[str]]:
-    """Return the rows of `raw` in the table that `source` names, and notes on what was found.
-
-    Parameters
-    ----------
-    raw : Raw
-        Records of one export.
-    source : Source
-        Its entry in ``incident.yaml``.
-
-    Returns
-    -------
-    table : DataFrame
-        Checked against the schema.
-    notes : list of str
-        What was understood only in part.
+@dataclass(frozen=True)
+class Plan:
+    """How the records of one source become rows.
 
     Raises
     ------
-    InputError
-        Every row that cannot be read, by number, up to a few of each kind.
+    UnknownName
+        If the mapping names a column that the table does not have.
     """
-    where = source.file
-    fields = _fields(raw, source)
-    if not raw.records:
-        return schema.empty(source.table), []
-    frame = pd.DataFrame(_columns(raw, source, fields), index=range(len(raw.records)))
-    texts = frame["time"].map(_text) if "time" in frame else pd.Series("", index=frame.index, dtype=object)
-    basis = [times.zone_basis(value, source.time.format) for value in frame["time"]] if "time" in frame else ""
-    for name in frame.columns:
-        if name in _TIMES:
-            frame[name] = times.parse_column(
-                frame[name],
-                form=source.time.format,
-                zone_name=source.time.zone,
-                where=where,
-                rows=raw.positions,
-                unit=raw.unit,
+
+    source: Source
+
+    def __post_init__(self) -> None:
+        """Refuse columns that the table does not have."""
+        allowed = MAPPABLE[self.source.table]
+        named = {*self.source.columns, *self.source.constant, *self.source.values}
+        place = f"incident.yaml: source {self.source.id!r}: table {self.source.table!r}"
+        raise_all(
+            [
+                f"{place} has no column {shorten(name)}{did_you_mean(name, allowed)}"
+                for name in sorted(named.difference(allowed))
+            ],
+            UnknownName,
+        )
+
+    @cached_property
+    def fields(self) -> dict[str, list[str]]:
+        """Column of the table -> fields of the export; a field with the name of a column is taken for it."""
+        own = [name for name in MAPPABLE[self.source.table] if name not in self.source.constant]
+        return {name: list(self.source.columns.get(name, [name])) for name in own}
+
+    @cached_property
+    def named(self) -> list[str]:
+        """The fields that ``incident.yaml`` names itself."""
+        native = [self.source.native_id] if self.source.native_id else []
+        return [*(part for parts in self.source.columns.values() for part in parts), *native]
+
+    @property
+    def times(self) -> list[str]:
+        """The columns that are times."""
+        return [name for name in MAPPABLE[self.source.table] if schema.COLUMNS[self.source.table][name] == UTC]
+
+    def query(self, file: str, unit: str, typed: frozenset[str] = frozenset()) -> str:
+        """Return the query over a table ``batch (position, text)``.
+
+        Its columns are ``position``, ``locator``, ``hex`` (SHA-256 of the record), ``id_hex`` (of the native
+        id, where there is one), ``attributes``, each column of the table as text, and for each time the
+        columns ``NAME_utc`` (nanoseconds, where the text names its offset), ``NAME_local`` (the same count
+        where it names none) and the text; both are empty where `rca.times` has to read the text.
+        """
+        paths: list[str] = []
+        texts = {name: self._text(name, paths) for name in MAPPABLE[self.source.table]}
+        native = self._part(self.source.native_id, paths) if self.source.native_id else "''"
+        wanted = ", ".join(map(_quoted, paths)) or "'/'"
+        patch = {part: None for parts in self.fields.values() for part in parts}
+        columns = [f"{text} AS {name}" for name, text in texts.items()]
+        outer = [part for name in self.times for part in self._time(name, typed)]
+        if self.source.table == "metrics":
+            outer.append(
+                f"CASE WHEN regexp_full_match(lower(value), '{_NUMBER}') THEN TRY_CAST(value AS DOUBLE) END AS number"
             )
-        elif schema.COLUMNS[source.table][name] == schema.TEXT:
-            frame[name] = frame[name].map(_text).str.strip()
-    frame["source"] = source.id
-    if source.table == "events":
-        return _events(frame.assign(time_text=texts, zone_basis=basis), raw, source, fields)
-    _filled(frame, raw, source)
-    notes = _numbers(frame, raw, source) if source.table == "metrics" else []
-    return schema.check(frame, source.table, where=where), notes
-
-
-def _all_fields(raw: Raw) -> list[str]:
-    return list(dict.fromkeys(name for record in raw.records for name in record))
-
-
-def _fields(raw: Raw, source: Source) -> dict[str, list[str]]:
-    """Return column of the table -> fields of the export, and refuse names that do not exist."""
-    allowed = MAPPABLE[source.table]
-    named = {*source.columns, *source.constant, *source.values}
-    table = f"incident.yaml: source {source.id!r}: table {source.table!r}"
-    problems = [
-        f"{table} has no column {shorten(name)}{did_you_mean(name, allowed)}"
-        for name in sorted(named.difference(allowed))
-    ]
-    raise_all(problems, UnknownName)
-    fields = dict(source.columns)
-    if not raw.records:
-        return fields
-    present = _all_fields(raw)
-    for name in allowed:
-        if name not in fields and name not in source.constant and name in present:
-            fields[name] = [name]
-    wanted = [part for parts in fields.values() for part in parts] + ([source.native_id] if source.native_id else [])
-    absent = [part for part in wanted if not any(has(record, part) for record in raw.records)]
-    problems = [
-        f"{source.file}: source {source.id!r}: no field {shorten(part)}{did_you_mean(part, present)}" for part in absent
-    ]
-    if absent and len(raw.records) == 1:
-        problems += [
-            f"{source.file}: are the records below {name!r}? then say records: /{name}"
-            for name, value in raw.records[0].items()
-            if isinstance(value, list) and value and isinstance(value[0], dict)
-        ]
-    raise_all(problems, UnknownName)
-    problems = [
-        f"{source.file}: source {source.id!r} has nothing for {name!r}; say columns: {{{name}: FIELD}} or constant:"
-        f" {{{name}: ...}}{did_you_mean(name, present)}"
-        for name in dict.fromkeys([*schema.REQUIRED[source.table], *source.values])
-        if name not in fields and name not in source.constant
-    ]
-    raise_all(problems)
-    return fields
-
-
-def _columns(raw: Raw, source: Source, fields: dict[str, list[str]]) -> dict[str, pd.Series]:
-    """Return the columns as they stand in the export, constants added and words replaced."""
-    columns = {name: _column(raw, parts) for name, parts in fields.items()}
-    columns |= {name: pd.Series([value] * len(raw.records), dtype=object) for name, value in source.constant.items()}
-    for name, words in source.values.items():
-        columns[name] = pd.Series([words.get(_text(value), value) for value in columns[name]], dtype=object)
-    return columns
-
-
-def _column(raw: Raw, parts: Sequence[str]) -> pd.Series:
-    if len(parts) == 1:
-        return pd.Series([lookup(record, parts[0]) for record in raw.records], dtype=object)
-    texts = [" ".join(filter(None, (_text(lookup(record, part)) for part in parts))) for record in raw.records]
-    return pd.Series(texts, dtype=object)
-
-
-def _text(value: Any) -> str:
-    """Return one value as text that can be written as UTF-8, whatever the export holds."""
-    if value is None or value is pd.NaT or (isinstance(value, float) and math.isnan(value)):
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
-    text = _json(value) if isinstance(value, (dict, list)) else str(value)
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:  # JSON can hold half of a surrogate pair, as of an emoji that was cut in two
-        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
-
-
-def _json(value: Any) -> str:
-    """Return JSON; numbers that JSON does not have become null."""
-    try:
-        return json.dumps(value, ensure_ascii=False, sort_keys=True, default=str, allow_nan=False)
-    except ValueError:
-        return json.dumps(_finite(value), ensure_ascii=False, sort_keys=True, default=str)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _finite(item) for name, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _filled(frame: pd.DataFrame, raw: Raw, source: Source) -> None:
-    """Raise where a text that the table requires is empty."""
-    problems = []
-    for name in schema.REQUIRED[source.table]:
-        if schema.COLUMNS[source.table][name] == schema.TEXT:
-            empty = [position for text, position in zip(frame[name], raw.positions, strict=True) if not text]
-            if empty:
-                more = f" ({len(empty)} such {raw.unit}s)" if len(empty) > 1 else ""
-                problems.append(f"{source.file}: {raw.unit} {empty[0]}: {name!r} is empty{more}")
-    raise_all(problems)
-
-
-def _numbers(frame: pd.DataFrame, raw: Raw, source: Source) -> list[str]:
-    """Turn metric values into numbers in place of their text; return notes."""
-    values, problems, infinite = [], [], 0
-    for value, position in zip(frame["value"], raw.positions, strict=True):
-        text = _text(value).strip()
-        if text and not _NUMBER.fullmatch(text):
-            problems.append(f"{source.file}: {raw.unit} {position}: value {shorten(text)} is not a number")
-            continue
-        number = float(text or math.nan) * source.scale
-        infinite += math.isinf(number)
-        values.append(math.nan if math.isinf(number) else number)
-    if len(problems) > _LISTED:
-        problems[_LISTED:] = [f"{source.file}: and {len(problems) - _LISTED} more {raw.unit}s like these"]
-    raise_all(problems)
-    frame["value"] = pd.Series(values, index=frame.index, dtype="float64")
-    notes = [f"{infinite} infinite values taken as missing"] if infinite else []
-    missing = int(frame["value"].isna().sum()) - infinite
-    notes += [f"{missing} values are empty"] if missing else []
-    keys = frame.duplicated(["time", "system", "metric"]).sum()
-    return [*notes, f"{keys} values repeat a time of the same system and metric"] if keys else notes
-
-
-def _events(
-    frame: pd.DataFrame, raw: Raw, source: Source, fields: dict[str, list[str]]
-) -> tuple[pd.DataFrame, list[str]]:
-    """Complete event rows: id, kind, severity, attributes, place; fold identical records into one."""
-    used = {part for parts in fields.values() for part in parts}
-    frame["message"] = frame["message"].where(frame["message"] != "", "(no text)")
-    _kinds(frame["kind"], raw, source)
-    words = frame["severity"].map(_text) if "severity" in frame else pd.Series("", index=frame.index, dtype=object)
-    numbers = words.map(schema.severity_number)
-    frame["severity"] = pd.array([None if pd.isna(number) else int(number) for number in numbers], dtype="Int64")
-    unknown = sorted(set(words[numbers.isna() & (words.str.strip() != "")]))
-    shown = ", ".join(shorten(word, 20) for word in unknown[:_LISTED])
-    notes = [f"severity words not understood: {shown}"] if unknown else []
-    rest = [{name: value for name, value in record.items() if name not in used} for record in raw.records]
-    frame["attributes"] = [_text(item) if item else "" for item in rest]
-    frame["position"] = raw.positions
-    frame["locator"] = [raw.place(number) for number in range(len(raw.records))]
-    frame["raw_sha256"] = [fingerprint(record) for record in raw.records]
-    frame["event_id"] = _ids(frame["raw_sha256"].tolist(), raw, source)
-    frame["count"] = frame.groupby("event_id")["event_id"].transform("size")
-    return schema.check(frame.drop_duplicates("event_id"), "events", where=source.file), notes
-
-
-def _ids(contents: list[str], raw: Raw, source: Source) -> list[str]:
-    """Return an id an event: from its native id, else from its content; refuse an id with two contents."""
-    field = source.native_id
-    own = [_text(lookup(record, field)) if field else "" for record in raw.records]
-    first: dict[str, int] = {}
-    problems = []
-    keys = [f"id:{native}" if native else f"raw:{content}" for native, content in zip(own, contents, strict=True)]
-    for number, key in enumerate(keys):
-        before = first.setdefault(key, number)
-        if contents[before] != contents[number]:
-            problems.append(
-                f"{source.file}: {raw.unit} {raw.positions[number]}: duplicate id {shorten(own[number])}: a different"
-                f" record than {raw.unit} {raw.positions[before]}"
+            outer.append(f"regexp_full_match(lower(value), '{_NUMBER}') AS is_number")
+        return f"""
+            WITH record AS (
+                SELECT position, text, json_extract_string(text, [{wanted}]) AS v FROM batch
+            ), plain AS (
+                SELECT position, {_quoted(f"{file} {unit} ")} || position AS locator, sha256(text) AS hex,
+                    {native} AS native, json_merge_patch(text, {_quoted(json.dumps(patch))}) AS attributes,
+                    {", ".join(columns)}
+                FROM record
             )
-    raise_all(problems[:_LISTED])
-    return [fingerprint({"source": source.id, "key": key})[:16] for key in keys]
+            SELECT *, CASE WHEN native <> '' THEN sha256('id:' || native) END AS id_hex
+                {"".join(f", {part}" for part in outer)}
+            FROM plain ORDER BY position
+        """
+
+    def _text(self, name: str, paths: list[str]) -> str:
+        """Return the expression of one column as text: fields joined, words replaced, spaces around cut."""
+        if name in self.source.constant:
+            text = _quoted(self.source.constant[name])
+        else:
+            parts = [self._part(field, paths) for field in self.fields[name]]
+            text = (
+                parts[0]
+                if len(parts) == 1
+                else f"concat_ws(' ', {', '.join(f'nullif({part}, {_EMPTY})' for part in parts)})"
+            )
+        words = self.source.values.get(name)
+        if words:
+            cases = " ".join(f"WHEN {_quoted(old)} THEN {_quoted(new)}" for old, new in words.items())
+            text = f"CASE {text} {cases} ELSE {text} END"
+        return f"trim({text}, {_BLANK})"
+
+    @staticmethod
+    def _part(field: str, paths: list[str]) -> str:
+        """Return the expression of one field; a dotted name also reaches into nested records."""
+        found = []
+        for pointer in _pointers(field):
+            if pointer not in paths:
+                paths.append(pointer)
+            found.append(f"v[{paths.index(pointer) + 1}]")
+        return f"coalesce({', '.join(found)}, '')"
+
+    def _time(self, name: str, typed: frozenset[str]) -> list[str]:
+        form = self.source.time.format
+        if typed.intersection(self.fields.get(name, ())):
+            form = "iso8601"
+        utc = local = "NULL::BIGINT"
+        if form in _EPOCH:
+            low, high = (bound * 10**9 // _EPOCH[form] for bound in _PLAUSIBLE)
+            count = f"TRY_CAST({name} AS BIGINT)"
+            plain = f"regexp_full_match({name}, '[0-9]{{1,19}}') AND {count} >= {low} AND {count} < {high}"
+            utc = f"CASE WHEN {plain} THEN {count} * {_EPOCH[form]} END"
+        elif form == "iso8601":
+            utc = _microseconds(name, _ZONED, "TIMESTAMPTZ")
+            local = _microseconds(name, _CLOCK, "TIMESTAMP") if self.source.time.zone else local
+        return [f"{utc} AS {name}_utc", f"{local} AS {name}_local"]
 
 
-def _kinds(kinds: pd.Series, raw: Raw, source: Source) -> None:
-    """Raise with the place where each unknown kind of event first stands."""
-    first: dict[str, int] = {}
-    for position, kind in zip(raw.positions, kinds, strict=True):
-        first.setdefault(kind, position)
-    known = vocabulary.ids("event_kinds")
-    unknown = [kind for kind in first if kind not in known]
-    problems = []
-    for kind in unknown[:_LISTED]:
-        try:
-            vocabulary.check(kind, "event_kinds", where=f"{source.file}: {raw.unit} {first[kind]}")
-        except InputError as error:
-            problems.append(str(error))
-    raise_all(problems, UnknownName)
+def _microseconds(name: str, pattern: str, kind: str) -> str:
+    """Return the expression of an ISO 8601 text as nanoseconds, where it is spelled as `pattern` has it."""
+    return f"CASE WHEN regexp_full_match({name}, '{pattern}') THEN epoch_us(TRY_CAST({name} AS {kind})) * 1000 END"
+
+
+_EMPTY = "''"
+
+
+def _quoted(text: str) -> str:
+    """Return a text as an SQL literal."""
+    return "'" + text.replace("'", "''").replace("\x00", "\ufffd") + "'"
+
+
+def _pointers(field: str) -> Sequence[str]:
+    """Return the JSON pointers that a field may mean, the whole name first.
+
+    Examples
+    --------
+    >>> _pointers("user.name")
+    ['/user.name', '/user/name']
+    """
+    head, *rest = field.replace("~", "~0").replace("/", "~1").split(".")
+    joins = product(*[("/", ".") for _ in rest[:3]])
+    spelled = [
+        "/"
+        + head
+        + "".join(mark + part for mark, part in zip(marks, rest, strict=False))
+        + "".join("/" + part for part in rest[3:])
+        for marks in joins
+    ]
+    return sorted(spelled, key=lambda pointer: pointer.count("/"))

@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
+import tempfile
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from rca import schema, times
-from rca.errors import InputError, RcaError, UnknownName, did_you_mean, raise_all, shorten
+from rca.errors import RcaError, UnknownName, did_you_mean, raise_all, shorten
 from rca.incident import Incident
-from rca.incident.model import Source
 from rca.progress import track
-from rca.sources import mapping, references, spans
-from rca.sources.flat import read_csv, read_parquet
-from rca.sources.raw import Raw, fingerprint
-from rca.sources.records import read_json, read_jsonl
+from rca.sources import derived, references, spans
+from rca.sources.engine import Imported, import_source
+from rca.sources.store import Runs
+from rca.sources.stored import KEYS, connection, frame
 
-__all__ = ["ImportReport", "Records", "check_source", "read", "readers"]
+__all__ = ["IN_MEMORY", "ImportReport", "Records", "Stored", "read", "store"]
 
-Reader = Callable[[Path, Source], Raw]
-_OWN: Mapping[str, Reader] = {"csv": read_csv, "json": read_json, "jsonl": read_jsonl, "parquet": read_parquet}
+IN_MEMORY = 1_000_000  # events that `read` hands out; of more, log records of low severity stay on disk
 _LISTED = 5
 
 
 @dataclass(frozen=True)
 class ImportReport:
-    """What became of one export."""
+    """What became of one source; counts are records, times UTC."""
 
     source: str
     file: str
@@ -37,10 +36,12 @@ class ImportReport:
     kept: int
     duplicates: int
     undated: int
+    rejected: int
+    disordered: int
     first: pd.Timestamp
     last: pd.Timestamp
     zone: str
-    last_position: int
+    clock: str
     notes: tuple[str, ...]
 
 
@@ -53,7 +54,8 @@ class Records:
     events, metrics, dependencies : DataFrame
         As `rca.schema` describes them.
     reports : DataFrame
-        One row an export: rows read, kept, duplicate, undated, first and last time, notes.
+        One row a source: rows read, kept, duplicate, undated, rejected, out of order, first and last time,
+        zone, clock, notes.
     systems : tuple of str
         Every system that is declared, or that spans, events or metrics name.
     notes : tuple of str
@@ -68,19 +70,132 @@ class Records:
     notes: tuple[str, ...]
 
 
-def readers() -> dict[str, Reader]:
-    """Return the readers by name: the package's own and installed ones.
+@dataclass(frozen=True)
+class Stored:
+    """The tables of an incident on disk.
 
-    Examples
-    --------
-    >>> sorted(readers())[:4]
-    ['csv', 'json', 'jsonl', 'parquet']
+    Attributes
+    ----------
+    folder : Path
+        Holds ``events.parquet``, ``metrics.parquet``, ``dependencies.parquet`` and ``spans.parquet``; times are
+        columns ``..._ns``: nanoseconds since 1970, UTC.
+    reports : list of dict
+        Of `ImportReport`.
+    last : dict of str to int
+        File -> position of its last record.
     """
-    return {**_OWN, **{name: point.load() for name, point in _installed().items()}}
+
+    folder: Path
+    reports: list[dict[str, Any]]
+    last: dict[str, int]
+
+    def path(self, table: str) -> Path:
+        """Return the Parquet file of a table."""
+        return self.folder / f"{table}.parquet"
+
+    def frame(self, table: str) -> pd.DataFrame:
+        """Return a whole table in the types of the schema."""
+        from pyarrow import parquet
+
+        return frame(parquet.read_table(self.path(table)), table)
 
 
-def _installed() -> dict[str, EntryPoint]:
-    return {point.name: point for point in entry_points(group="rca.sources") if point.name not in _OWN}
+def store(incident: Incident, *, progress: bool = False) -> Stored:
+    """Import every export that ``incident.yaml`` names into Parquet files, or find them imported.
+
+    Parameters
+    ----------
+    incident : Incident
+        From `rca.incident.load`.
+    progress : bool, default False
+        Draw a progress bar.
+
+    Returns
+    -------
+    Stored
+        In ``derived/`` of the incident folder.
+
+    Raises
+    ------
+    InputError
+        Every problem of every export at once.
+
+    Notes
+    -----
+    Memory is bounded, whatever the size of line-based exports (CSV, JSON lines, Parquet, logs); a JSON
+    document is read whole, up to 1 GiB. Disk: about twice the size of the exports while it runs.
+    """
+    folder, facts = derived.current(incident, lambda work: _import(incident, work, progress))
+    return Stored(folder, facts["reports"], facts["last"])
+
+
+def _import(incident: Incident, work: Path, progress: bool) -> dict[str, Any]:
+    problems, done = [], []
+    with tempfile.TemporaryDirectory(dir=work) as scratch, connection() as duck:
+        runs = {table: Runs(Path(scratch) / table, table) for table in KEYS}
+        for source in track(incident.file.sources, "reading exports", progress=progress):
+            try:
+                paths = {name: incident.path(name) for name in source.file}
+                done.append(import_source(source, paths, runs, duck, incident.file.as_of))
+            except UnknownName as error:
+                prefix = (
+                    "incident.yaml: " + f"source {source.id!r}: " if str(error).startswith("unknown reader") else ""
+                )
+                problems += [prefix + line for line in str(error).splitlines()]
+            except RcaError as error:
+                problems += str(error).splitlines()
+        raise_all(list(dict.fromkeys(problems)))
+        names = ["sorting " + table for table in runs]
+        kept = {
+            table: one.merge(work / f"{table}.parquet")
+            for (table, one), _ in zip(runs.items(), track(names, "sorting", progress=progress), strict=True)
+        }
+    reports = [_report(item, {table: counts.get(item.source.id, 0) for table, counts in kept.items()}) for item in done]
+    last = {name: position for item in done for name, position in item.last_position.items()}
+    return {"reports": [_plain(report) for report in reports], "last": last}
+
+
+def _plain(report: ImportReport) -> dict[str, Any]:
+    facts = asdict(report)
+    return facts | {name: None if pd.isna(facts[name]) else facts[name].isoformat() for name in ("first", "last")}
+
+
+def _report(done: Imported, kept: dict[str, int]) -> ImportReport:
+    source, tally = done.source, done.tally
+    made = sum(done.kept.values())
+    bases = sorted(tally.bases - {""})
+    zone = source.time.zone or "as written"
+    clock = source.clock
+    return ImportReport(
+        source=source.id,
+        file="; ".join(source.file),
+        table=", ".join(table for table in kept if kept[table]) or source.table,
+        rows=tally.rows,
+        kept=sum(kept.values()),
+        duplicates=made - sum(kept.values()),
+        undated=done.undated,
+        rejected=tally.rejected,
+        disordered=done.disordered,
+        first=pd.Timestamp(done.first, unit="ns", tz="UTC") if done.first is not None else pd.NaT,
+        last=pd.Timestamp(done.last, unit="ns", tz="UTC") if done.last is not None else pd.NaT,
+        zone=f"{zone} (assumed)" if "assumed" in bases else zone,
+        clock=f"{clock.offset:+g} s taken off" if clock else "as written",
+        notes=tuple(_notes(done)),
+    )
+
+
+def _notes(done: Imported) -> Iterable[str]:
+    tally = done.tally
+    if tally.words:
+        yield f"severity words not understood: {', '.join(shorten(word, 20) for word in sorted(tally.words)[:_LISTED])}"
+    if tally.infinite:
+        yield f"{tally.infinite} infinite values taken as missing"
+    if tally.missing:
+        yield f"{tally.missing} values are empty"
+    if tally.rejected:
+        yield f"{tally.rejected} records could not be read (first: {tally.rejects[0].reason})"
+    if "assumed" in tally.bases:
+        yield "the zone or year of some times is assumed, not written"
 
 
 def read(incident: Incident, *, progress: bool = False) -> Records:
@@ -96,7 +211,7 @@ def read(incident: Incident, *, progress: bool = False) -> Records:
     Returns
     -------
     Records
-        The tables, and one import report an export.
+        The tables, and one import report a source.
 
     Raises
     ------
@@ -105,142 +220,78 @@ def read(incident: Incident, *, progress: bool = False) -> Records:
         required export without rows, an event after the incident's as-of date, an edge to an unknown
         system; and then every symptom, direction or evidence that names a metric or row that is not there.
     """
-    tables: dict[str, list[pd.DataFrame]] = {name: [] for name in schema.COLUMNS}
-    reports, problems = [], []
-    for source in track(incident.file.sources, "reading exports", progress=progress):
-        try:
-            table, report = _read_one(incident, source)
-        except RcaError as error:
-            problems += str(error).splitlines()
-            continue
-        tables[source.table].append(table)
-        reports.append(report)
-    raise_all(list(dict.fromkeys(problems)))
-    records = _join(incident, tables, reports)
-    last = {report.file: report.last_position for report in reports}
-    raise_all(list(references.problems(incident, records.metrics, last)))
+    stored = store(incident, progress=progress)
+    notes: list[str] = []
+    events = _events(stored, notes)
+    records = _join(incident, stored, events, notes)
+    raise_all(list(references.problems(incident, records.metrics, stored.last)))
     return records
 
 
-def _reader(source: Source) -> Reader:
-    """Return the reader of a source; others that are installed are not even imported."""
-    if source.reader in _OWN:
-        return _OWN[source.reader]
-    installed = _installed()
-    if source.reader not in installed:
-        near = did_you_mean(source.reader, [*_OWN, *installed])
-        raise UnknownName(f"incident.yaml: source {source.id!r}: unknown reader {shorten(source.reader)}{near}")
-    reader: Reader = installed[source.reader].load()
-    return reader
+def _events(stored: Stored, notes: list[str]) -> pd.DataFrame:
+    """Return the events, or of very many all but the least severe log records."""
+    from pyarrow import parquet
 
-
-def _read_one(incident: Incident, source: Source) -> tuple[pd.DataFrame, ImportReport]:
-    raw = _reader(source)(incident.path(source.file), source)
-    if source.required and not raw.records:
-        raise InputError(f"{source.file}: no rows; if none is what the system had to say, set required: false")
-    table, notes = mapping.apply(raw, source)
-    stamps = table["time"] if "time" in table else pd.Series(dtype=times.UTC)
-    positions = table["position"] if "position" in table else pd.Series(raw.positions)
-    for name in ("time", "time_end", "time_earliest", "time_latest"):
-        late = table[name] > incident.file.as_of if name in table else pd.Series(dtype=bool)
-        if late.any():
-            shown = ", ".join(f"{raw.unit} {position}" for position in positions[late][:_LISTED])
-            raise InputError(
-                f"{source.file}: {shown}: later ({times.show(table[name][late].iloc[0])}) than the incident's as_of"
-                f" ({times.show(incident.file.as_of)}); {int(late.sum())} such {raw.unit}s"
-            )
-    report = ImportReport(
-        source=source.id,
-        file=source.file,
-        table=source.table,
-        rows=len(raw.records),
-        kept=len(table),
-        duplicates=len(raw.records) - len(table),
-        undated=_undated(table) if "time" in schema.REQUIRED[source.table] else 0,
-        first=stamps.min(),
-        last=stamps.max(),
-        zone=source.time.zone or "as written",
-        last_position=raw.positions[-1] if raw.positions else 0,
-        notes=tuple(notes),
+    path = stored.path("events")
+    total = parquet.read_metadata(path).num_rows
+    if total <= IN_MEMORY:
+        return stored.frame("events")
+    with connection() as duck:
+        found = duck.sql(
+            f"""
+            SELECT * FROM read_parquet({str(path)!r})
+            ORDER BY kind = 'log', coalesce(severity, 0) DESC, time_ns LIMIT {IN_MEMORY}
+            """
+        ).to_arrow_table()
+    order = [(name, "ascending") for name in ("time_ns", "source", "position", "event_id")]
+    notes.append(
+        f"{total:,} events are on disk; {total - IN_MEMORY:,} log records, the least severe, are not in the tables here"
     )
-    return table, report
+    return frame(found.sort_by(order), "events")
 
 
-def _undated(table: pd.DataFrame) -> int:
-    """Return the number of rows with neither a time nor an interval."""
-    known = table["time"].notna()
-    return int((~(known | table["time_earliest"].notna()) if "time_earliest" in table else ~known).sum())
-
-
-def _join(incident: Incident, tables: Mapping[str, list[pd.DataFrame]], reports: list[ImportReport]) -> Records:
-    joined = {name: pd.concat([schema.empty(name), *parts], ignore_index=True) for name, parts in tables.items()}
-    from_spans, notes = spans.dependencies(joined["spans"])
+def _join(incident: Incident, stored: Stored, events: pd.DataFrame, notes: list[str]) -> Records:
+    metrics, listed, traces = (stored.frame(name) for name in ("metrics", "dependencies", "spans"))
+    from_spans, span_notes = spans.dependencies(traces)
     declared = pd.DataFrame(
         [{"cause": edge.cause, "effect": edge.effect, "basis": "declared"} for edge in incident.file.dependencies],
         columns=["cause", "effect", "basis"],
     ).assign(source="incident.yaml")
     own = [system.id for system in incident.file.systems]
-    seen = pd.concat([joined["spans"]["system"], joined["metrics"]["system"], joined["events"]["system"]])
-    systems = tuple(dict.fromkeys([*own, *sorted(set(seen[seen != ""]))]))
-    listed = joined["dependencies"].assign(basis="table")
+    seen = {name for table in (traces, metrics, events) for name in table["system"].unique()} - {""}
+    systems = tuple(dict.fromkeys([*own, *sorted(seen)]))
+    listed = listed.assign(basis="table")
     raise_all(_unknown_systems(listed, systems), UnknownName)
     edges = pd.concat([schema.check(declared, "dependencies"), listed, from_spans], ignore_index=True)
+    notes += span_notes
     undeclared = [name for name in systems if name not in own]
     if undeclared:
         hints = (did_you_mean(name, own) for name in undeclared)
         named = [f"{name}{hint if 'mean' in hint else ''}" for name, hint in zip(undeclared, hints, strict=True)]
         notes.append(f"systems seen in exports but not declared in incident.yaml: {', '.join(named)}")
-    notes += [f"{report.source}: {note}" for report in reports for note in report.notes]
-    notes += [f"{report.source}: {report.undated} rows have no time" for report in reports if report.undated]
-    return Records(
-        events=joined["events"].sort_values(["time", "source", "position", "event_id"], ignore_index=True),
-        metrics=joined["metrics"].sort_values(["time", "system", "metric"], ignore_index=True, kind="stable"),
-        dependencies=edges,
-        reports=pd.DataFrame(reports, columns=list(ImportReport.__dataclass_fields__)),
-        systems=systems,
-        notes=tuple(notes),
-    )
+    reports = pd.DataFrame(stored.reports, columns=[item.name for item in fields(ImportReport)])
+    for name in ("first", "last"):
+        reports[name] = pd.to_datetime(reports[name], utc=True, format="ISO8601").astype(times.UTC)
+    reports["notes"] = [tuple(items) for items in reports["notes"]]
+    notes += [
+        f"{source}: {note}" for source, items in zip(reports["source"], reports["notes"], strict=True) for note in items
+    ]
+    notes += [f"{row.source}: {row.undated} rows have no time" for row in reports.itertuples() if row.undated]
+    notes += _repeated(metrics)
+    return Records(events, metrics, edges, reports, systems, tuple(notes))
+
+
+def _repeated(metrics: pd.DataFrame) -> list[str]:
+    """Return a note on each source in which one metric has two values at one time."""
+    again = metrics[metrics.duplicated(["time", "system", "metric", "source"])]
+    counts = again.groupby("source").size()
+    return [f"{source}: {count} values repeat a time of the same system and metric" for source, count in counts.items()]
 
 
 def _unknown_systems(edges: pd.DataFrame, systems: tuple[str, ...]) -> list[str]:
-    ends = pd.concat([edges[["cause", "source"]].set_axis(["name", "source"], axis=1),
-                      edges[["effect", "source"]].set_axis(["name", "source"], axis=1)])  # fmt: skip
+    ends = pd.concat([edges[[end, "source"]].set_axis(["name", "source"], axis=1) for end in ("cause", "effect")])
     unknown = ends[~ends["name"].isin(systems)].drop_duplicates("name")[:_LISTED]
     return [
         f"source {source!r}: edge to unknown system {shorten(name)}{did_you_mean(name, systems)}"
         for name, source in zip(unknown["name"], unknown["source"], strict=True)
     ]
-
-
-def check_source(reader: Reader, path: Path, source: Source) -> Raw:
-    """Return what `reader` reads from `path`, or raise: the test that every reader passes.
-
-    Parameters
-    ----------
-    reader : callable
-        ``read(path, source) -> Raw``.
-    path : Path
-        An export in the reader's format.
-    source : Source
-        An entry that maps it.
-
-    Returns
-    -------
-    Raw
-        What was read.
-
-    Raises
-    ------
-    InputError
-        If a second reading differs, positions are not increasing from 1 or more, or the mapping fails.
-    """
-    first, second = reader(path, source), reader(path, source)
-    prints = [([fingerprint(record) for record in raw.records], raw.positions, raw.unit) for raw in (first, second)]
-    if prints[0] != prints[1]:
-        raise InputError(f"{path}: a second reading gives another result")
-    if len(first.positions) != len(first.records):
-        raise InputError(f"{path}: {len(first.records)} records, but {len(first.positions)} positions")
-    if any(b <= a for a, b in zip([0, *first.positions], first.positions, strict=False)):
-        raise InputError(f"{path}: positions are not increasing from 1")
-    mapping.apply(first, source)
-    return first

@@ -1,0 +1,140 @@
+"""Tables that were imported before: kept beside the incident, and believed only when this user made them.
+
+``derived/`` may come with an incident folder from anywhere, and a table in it could say what no export says.
+So the list of its hashes is signed with a key of the user's own, outside the folder; what is not signed by it
+is made again from the exports.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rca import files
+from rca.errors import InputError
+from rca.incident import Incident
+from rca.sources.stored import KEYS
+
+__all__ = ["LIST", "current"]
+
+LIST = "import.json"
+_FORM = "1"  # of what is stored; another one is another key
+
+
+def current(incident: Incident, make: Callable[[Path], dict[str, Any]]) -> tuple[Path, dict[str, Any]]:
+    """Return the folder of the stored tables, made now if need be, and what `make` said about them.
+
+    Parameters
+    ----------
+    incident : Incident
+        From `rca.incident.load`.
+    make : callable
+        Writes the tables into the folder that it is given, and returns what to keep about them (JSON).
+
+    Returns
+    -------
+    folder : Path
+        ``derived/KEY`` in the incident folder, where KEY stands for the exports, their entries in
+        ``incident.yaml`` and the version of rca; a temporary folder where that cannot be written.
+    facts : dict
+        What `make` returned, now or then.
+    """
+    folder = incident.folder / "derived" / _key(incident)
+    secret = _secret()
+    if secret and (found := _believed(folder, secret)) is not None:
+        return folder, found
+    try:
+        folder.parent.mkdir(exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=".", suffix=".part", dir=folder.parent))
+    except OSError:
+        work = Path(tempfile.mkdtemp(prefix="rca-"))
+        return work, make(work)
+    try:
+        facts = make(work)
+        _sign(work, facts, secret)
+        _replace(work, folder)
+    except BaseException:
+        shutil.rmtree(work, ignore_errors=True)
+        raise
+    return folder, facts
+
+
+def _key(incident: Incident) -> str:
+    from rca import __version__
+
+    names = sorted({name for source in incident.file.sources for name in source.file})
+    known = {name: incident.hashes[name] for name in names if name in incident.hashes and name not in incident.changed}
+    hashes = {name: known.get(name) or _sha256(incident, name) for name in names}
+    content = {
+        "form": _FORM, "version": __version__, "as_of": str(incident.file.as_of), "files": hashes,
+        "sources": [source.model_dump(mode="json") for source in incident.file.sources],
+    }  # fmt: skip
+    return hashlib.sha256(files.canonical_json(content).encode()).hexdigest()[:16]
+
+
+def _sha256(incident: Incident, name: str) -> str:
+    """Return the hash of an export; what cannot be read is said when it is imported, with all other problems."""
+    try:
+        return files.sha256(incident.path(name))
+    except InputError:
+        return ""
+
+
+def _secret() -> bytes:
+    """Return this user's key, made on first use; empty where there is no place for it."""
+    place = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rca" / "derived.key"
+    try:
+        if not place.exists():
+            place.parent.mkdir(parents=True, exist_ok=True)
+            files.write(place, secrets.token_bytes(32))
+            place.chmod(0o600)
+        return place.read_bytes()
+    except OSError:
+        return b""
+
+
+def _sign(folder: Path, facts: dict[str, Any], secret: bytes) -> None:
+    content = {"facts": facts, "sha256": {f"{name}.parquet": files.sha256(folder / f"{name}.parquet") for name in KEYS}}
+    text = files.canonical_json(content)
+    seal = hmac.new(secret, text.encode(), hashlib.sha256).hexdigest() if secret else ""
+    files.write(folder / LIST, files.canonical_json({"content": content, "seal": seal}))
+
+
+def _believed(folder: Path, secret: bytes) -> dict[str, Any] | None:
+    """Return the facts about a folder of tables, or None if they are not as this user made them."""
+    try:
+        listed = json.loads(files.read_bytes(folder / LIST, limit=2**26))
+        content = listed["content"]
+        seal = hmac.new(secret, files.canonical_json(content).encode(), hashlib.sha256).hexdigest()
+        if not hmac.compare_digest(seal, str(listed["seal"])):
+            return None
+        if any(files.sha256(folder / name) != sha256 for name, sha256 in content["sha256"].items()):
+            return None
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+    facts: dict[str, Any] = content["facts"]
+    return facts
+
+
+def _replace(work: Path, folder: Path) -> None:
+    """Put finished tables into their place, and clear away what earlier imports left."""
+    if folder.exists():
+        shutil.rmtree(folder, ignore_errors=True)
+    work.chmod(0o755)
+    try:
+        work.rename(folder)
+    except OSError:  # another run was faster, with the same result
+        if not (folder / LIST).exists():
+            raise
+        shutil.rmtree(work, ignore_errors=True)
+    for other in folder.parent.iterdir():
+        if other != folder and len(other.name) == 16 and (other / LIST).exists():
+            shutil.rmtree(other, ignore_errors=True)

@@ -1,0 +1,254 @@
+"""Files as records: lines of text, JSON documents, JSON lines, members of zip archives; with limits.
+
+What many formats share. Each function yields (position, locator, record), as `rca.sources.items.each` takes
+them; a record that cannot be decoded is a `Reject` in place of the record, so that one bad line loses
+nothing but itself.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+import zipfile
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+from rca import files
+from rca.errors import InputError, MissingFile, UnsafeInput, shorten
+from rca.sources.items import Reject
+
+__all__ = ["MAX_DEPTH", "document", "json_lines", "json_text", "lines", "members", "objects", "shallow"]
+
+MAX_BYTES = 2**30
+MAX_LINE = 16 * 2**20
+MAX_MEMBERS = 10_000
+MAX_DEPTH = 64
+
+Record = tuple[int, str, Any]
+
+
+def lines(path: Path) -> Iterator[Record]:
+    """Yield the lines of a UTF-8 file that are not blank, without their ends; in bounded memory.
+
+    Parameters
+    ----------
+    path : Path
+        The file; a byte order mark is passed over.
+
+    Yields
+    ------
+    tuple
+        Number from 1, ``line N``, and the text; or a `Reject` where the bytes are no UTF-8 or the line is
+        longer than 16 MiB.
+    """
+    try:
+        with path.open("rb") as handle:
+            number = 0
+            while line := handle.readline(MAX_LINE + 1):
+                number += 1
+                place = f"line {number}"
+                if len(line) > MAX_LINE:
+                    while line and not line.endswith(b"\n"):
+                        line = handle.readline(MAX_LINE)
+                    yield number, place, Reject(number, place, f"longer than {MAX_LINE:,} bytes")
+                    continue
+                line = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
+                try:
+                    text = line.decode("utf-8").rstrip("\r\n")
+                except UnicodeDecodeError as error:
+                    yield number, place, Reject(number, place, f"not UTF-8 text (byte {error.start} of the line)")
+                    continue
+                if text.strip():
+                    yield number, place, text
+    except FileNotFoundError as error:
+        raise MissingFile(f"{path}: no such file") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def json_lines(path: Path) -> Iterator[Record]:
+    """Yield the objects of a file with one JSON object a line.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Yields
+    ------
+    tuple
+        Number, ``line N``, and the object, or a `Reject`.
+    """
+    for number, place, text in lines(path):
+        try:
+            record = text if isinstance(text, Reject) else json_text(text)
+            if not isinstance(record, (dict, Reject)):
+                record = Reject(number, place, f"expected an object, found {shorten(record, 40)}")
+        except InputError as error:
+            record = Reject(number, place, str(error))
+        yield number, place, record
+
+
+def document(path: Path, *, limit: int = MAX_BYTES) -> Any:
+    """Return the content of a file that is one JSON document of at most `limit` bytes.
+
+    Raises
+    ------
+    InputError
+        Not UTF-8, not JSON, a key twice in one object, or NaN where a number belongs.
+    UnsafeInput
+        Too large, or nested too deep.
+    """
+    try:
+        text = files.read_bytes(path, limit=limit).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path.name}: not UTF-8 text (byte {error.start}); convert it first") from error
+    try:
+        return json_text(text)
+    except InputError as error:
+        raise type(error)(f"{path.name}: {error}") from error
+
+
+def objects(path: Path, *keys: str) -> Iterator[Record]:
+    """Yield the objects of a JSON file: of JSON lines, of a list, of a list under one of `keys`, or the one there is.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    *keys : str
+        Names under which this format keeps its list, such as ``items``.
+
+    Yields
+    ------
+    tuple
+        Position, locator (``line 3``, or a JSON pointer such as ``/items/2``), and the object or a `Reject`.
+    """
+    try:
+        content = document(path)
+    except UnsafeInput:
+        raise
+    except InputError as error:
+        found = list(_first_lines(path))
+        if not found:
+            raise error
+        yield from json_lines(path)
+        return
+    yield from _listed(content, keys)
+
+
+def _first_lines(path: Path) -> Iterator[Record]:
+    """Yield the first line if it is an object by itself: then the file is JSON lines."""
+    first = next(lines(path), None)
+    if first is not None and isinstance(first[2], str):
+        try:
+            if isinstance(json_text(first[2]), dict):
+                yield first
+        except InputError:
+            return
+
+
+def _listed(content: Any, keys: tuple[str, ...]) -> Iterator[Record]:
+    pointer = ""
+    if isinstance(content, dict):
+        key = next((name for name in keys if isinstance(content.get(name), list)), None)
+        if key is None:
+            yield 1, "/", content
+            return
+        content, pointer = content[key], f"/{key}"
+    if not isinstance(content, list):
+        raise InputError(f"expected a list of objects, found {shorten(content, 40)}")
+    for number, record in enumerate(content):
+        place = f"{pointer}/{number}"
+        if not isinstance(record, dict):
+            record = Reject(number + 1, place, f"expected an object, found {shorten(record, 40)}")
+        yield number + 1, place, record
+
+
+def json_text(text: str) -> Any:
+    """Return what a JSON text holds; integers stay exact, NaN and a key twice are refused.
+
+    Raises
+    ------
+    InputError
+        With what is wrong, without a place.
+    """
+    try:
+        content = json.loads(text, parse_constant=_refuse, object_pairs_hook=_unique)
+    except RecursionError as error:
+        raise UnsafeInput("nested too deep") from error
+    except ValueError as error:
+        raise InputError(f"not valid JSON: {error}") from error
+    return shallow(content)
+
+
+def _refuse(word: str) -> NoReturn:
+    raise ValueError(f"{word} is not a JSON value")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    out = dict(pairs)
+    if len(out) < len(pairs):
+        ((name, _),) = Counter(name for name, _ in pairs).most_common(1)
+        raise ValueError(f"key {shorten(name)} occurs twice in one object")
+    return out
+
+
+def members(path: Path) -> Iterator[tuple[str, bytes]]:
+    """Yield name and content of each file of a zip archive, in the order of names; nothing is unpacked to disk.
+
+    Raises
+    ------
+    InputError
+        If it is no zip archive, or is damaged.
+    UnsafeInput
+        If it has more than 10,000 members or more than 1 GiB when unpacked.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            listed = [member for member in archive.infolist() if not member.is_dir()]
+            if len(listed) > MAX_MEMBERS:
+                raise UnsafeInput(f"{path.name}: {len(listed):,} members, more than {MAX_MEMBERS:,}")
+            room = MAX_BYTES
+            for member in sorted(listed, key=lambda item: item.filename):
+                with archive.open(member) as handle:
+                    data = handle.read(room + 1)
+                room -= len(data)
+                if room < 0:
+                    raise UnsafeInput(f"{path.name}: more than {MAX_BYTES:,} bytes when unpacked")
+                yield member.filename, data
+    except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+        raise InputError(f"{path.name}: not a readable zip archive ({shorten(error, 80)})") from error
+    except OSError as error:
+        raise InputError(f"{path.name}: cannot be read ({error.strerror or error})") from error
+
+
+def shallow(value: Any, *, where: str = "") -> Any:
+    """Return `value` unchanged if it is nested at most `MAX_DEPTH` deep: more would exhaust the stack.
+
+    Parameters
+    ----------
+    value : object
+        Anything made of dicts and lists.
+    where : str, optional
+        Place for the error message.
+
+    Returns
+    -------
+    object
+        The same.
+
+    Raises
+    ------
+    UnsafeInput
+        If it is nested deeper.
+    """
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        nested = [item for item in level if isinstance(item, (dict, list))]
+        level = [inner for item in nested for inner in (item.values() if isinstance(item, dict) else item)]
+        if not level:
+            return value
+    raise UnsafeInput(f"{where}{': ' * bool(where)}nested more than {MAX_DEPTH} deep")

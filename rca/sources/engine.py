@@ -1,0 +1,262 @@
+"""One source into runs of rows: read, map, check, note what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from rca import files, schema, times, vocabulary
+from rca.errors import InputError, UnknownName, did_you_mean, raise_all, shorten
+from rca.incident.model import Source
+from rca.sources import batches, formats
+from rca.sources.itemrows import from_items
+from rca.sources.mapping import Plan
+from rca.sources.rows import NOT_A_TIME, Clockwork, Tally, from_batch
+from rca.sources.store import Runs
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["Imported", "import_source"]
+
+_LISTED = 5
+_DAY = 86_400 * 10**9
+_PIECE = 5_000
+
+
+@dataclass
+class Imported:
+    """What became of one source, while and after it is read.
+
+    Attributes
+    ----------
+    rows, kept, undated, disordered : int
+        Records read; rows made of them before equal ones are folded; those without a time; those that stand
+        after a later one in their file.
+    """
+
+    source: Source
+    tally: Tally = field(default_factory=Tally)
+    kept: dict[str, int] = field(default_factory=dict)
+    undated: int = 0
+    disordered: int = 0
+    first: int | None = None
+    last: int | None = None
+    last_position: dict[str, int] = field(default_factory=dict)
+    late: list[str] = field(default_factory=list)
+    late_count: int = 0
+    natives: list[pd.DataFrame] = field(default_factory=list)
+    unmapped: list[str] = field(default_factory=list)
+
+
+def import_source(
+    source: Source, paths: dict[str, Path], runs: dict[str, Runs], duck: Any, as_of: pd.Timestamp
+) -> Imported:
+    """Read all files of a source and add their rows to the runs.
+
+    Parameters
+    ----------
+    source : Source
+        Its entry in ``incident.yaml``.
+    paths : dict of str to Path
+        Its files by the name that ``incident.yaml`` gives them.
+    runs : dict of str to Runs
+        By table.
+    duck : connection
+        From `rca.sources.stored.connection`.
+    as_of : Timestamp
+        Nothing can have happened later.
+
+    Returns
+    -------
+    Imported
+        Counts for the import report.
+
+    Raises
+    ------
+    InputError
+        Everything that is wrong with the source, a few rows of each kind.
+    """
+    done = Imported(source)
+    for name, path in paths.items():
+        files.check_plain(path)
+        before = done.tally.rows
+        rejected = len(done.tally.rejects), done.tally.rejected
+        newest = NOT_A_TIME
+        for table, rows, places in _tables(source, name, path, duck, done):
+            if rows.num_rows:
+                rows = _corrected(rows, source)
+                _late(rows, places, name, done, as_of)
+                newest = _look(rows, table, name, done, newest)
+                runs[table].add(rows, name)
+        done.last_position.setdefault(name, 0)
+        done.tally.rejects[rejected[0] :] = [
+            item._replace(reason=f"{name}: {item.locator}: {item.reason}") for item in done.tally.rejects[rejected[0] :]
+        ]
+        if source.required and done.tally.rows == before:
+            raise InputError(f"{name}: no rows; if none is what the system had to say, set required: false")
+    _check(done, as_of)
+    return done
+
+
+def _tables(source: Source, name: str, path: Path, duck: Any, done: Imported) -> Iterator[tuple[str, pa.Table, Any]]:
+    """Yield the rows of one file in the stored form, with their table and places."""
+    file = Path(name).name
+    if source.reader in batches.READERS:
+        plan, clock = Plan(source), Clockwork(source)
+        for batch in batches.READERS[source.reader](path, source):
+            yield source.table, *from_batch(duck, batch, plan, file, clock, done.tally)
+            if len(batch.positions):
+                done.last_position[name] = int(batch.positions[-1])
+        done.unmapped += _nothing_for(plan, name, done)
+        return
+    form = formats.get(source.reader)
+    for piece in batches.pieces(form.read(path, source), _PIECE):
+        for table, (rows, places) in from_items(piece, source, file, done.tally).items():
+            yield table, rows, places
+        done.last_position[name] = piece[-1].position
+
+
+def _nothing_for(plan: Plan, name: str, done: Imported) -> list[str]:
+    """Return which fields of the mapping no record has, and which columns nothing fills."""
+    present, source = done.tally.present, plan.source
+    if done.tally.rows == done.tally.broken:
+        return []
+    absent = [part for part in plan.named if part not in present]
+    problems = [
+        f"{name}: source {source.id!r}: no field {shorten(part)}{did_you_mean(part, present)}" for part in absent
+    ]
+    if problems and done.tally.lists:
+        problems.append(
+            f"{name}: are the records below {done.tally.lists[0]!r}? then say records: /{done.tally.lists[0]}"
+        )
+    if problems:
+        return problems
+    needed = dict.fromkeys([*schema.REQUIRED[source.table], *source.values])
+    return [
+        f"{name}: source {source.id!r} has nothing for {column!r}; say columns: {{{column}: FIELD}} or constant:"
+        f" {{{column}: ...}}{did_you_mean(column, present)}"
+        for column in needed
+        if column not in source.constant and column not in source.columns and column not in present
+    ]
+
+
+def _corrected(rows: pa.Table, source: Source) -> pa.Table:
+    """Return rows with the accepted offset of the source's clock taken off; time + offset is what was written."""
+    import pyarrow as pa
+
+    clock = source.clock
+    if clock is None:
+        return rows
+    for name in [column for column in rows.column_names if column.startswith("time") and column.endswith("_ns")]:
+        values = rows.column(name)
+        shown = values.fill_null(0).to_numpy()
+        offset = np.full(len(shown), round(clock.offset * 1e9), dtype="int64")
+        if clock.drift and clock.at is not None:
+            offset += np.round((shown - clock.at.value) / _DAY * clock.drift * 1e9).astype("int64")
+        right = pa.array(shown - offset, pa.int64(), mask=values.is_null().to_numpy())
+        rows = rows.set_column(rows.column_names.index(name), name, right)
+        if name == "time_ns" and "offset_ns" in rows.column_names:
+            rows = rows.set_column(rows.column_names.index("offset_ns"), "offset_ns", pa.array(offset))
+            method = f"accepted by {clock.accepted_by}" + (
+                f", {clock.anchors} anchors against {clock.against}" if clock.against else ""
+            )
+            column = rows.column_names.index("offset_method")
+            rows = rows.set_column(column, "offset_method", pa.repeat(method, rows.num_rows))
+    return rows
+
+
+def _late(rows: pa.Table, places: Any, name: str, done: Imported, as_of: pd.Timestamp) -> None:
+    """Note what cannot have happened yet when the exports were made."""
+    for column in [item for item in rows.column_names if item.startswith("time") and item.endswith("_ns")]:
+        ns = rows.column(column).fill_null(NOT_A_TIME).to_numpy()
+        late = np.flatnonzero(ns > as_of.value)
+        done.late_count += len(late)
+        for row in late[: max(_LISTED - len(done.late), 0)]:
+            shown = times.show(pd.Timestamp(int(ns[row]), tz="UTC"))
+            done.late.append(f"{name}: {places[int(row)]}: later ({shown})")
+
+
+def _look(rows: pa.Table, table: str, name: str, done: Imported, newest: int) -> int:
+    """Count what a report says about some rows; return the latest time so far, for the next rows."""
+    done.kept[table] = done.kept.get(table, 0) + rows.num_rows
+    if "time_ns" not in rows.column_names:
+        return newest
+    ns = rows.column("time_ns").fill_null(NOT_A_TIME).to_numpy()
+    known = ns[ns != NOT_A_TIME]
+    if table == "events":
+        intervals = rows.column("time_earliest_ns").is_valid().to_numpy()
+        done.undated += int(((ns == NOT_A_TIME) & ~intervals).sum())
+        if done.source.native_id:
+            hashes = [value[:8] for value in rows.column("raw_sha256").to_pylist()]
+            done.natives.append(
+                pd.DataFrame(
+                    {
+                        "event_id": rows.column("event_id").to_numpy(),
+                        "raw": hashes,
+                        "place": rows.column("locator").to_pylist(),
+                    }
+                )
+            )
+    else:
+        done.undated += int((ns == NOT_A_TIME).sum()) if table == "metrics" else 0
+    if not len(known):
+        return newest
+    done.first = min(int(known.min()), done.first if done.first is not None else int(known.min()))
+    done.last = max(int(known.max()), done.last if done.last is not None else int(known.max()))
+    running = np.maximum.accumulate(np.concatenate([[newest], known]))
+    done.disordered += int((known < running[:-1]).sum())
+    return int(running[-1])
+
+
+def _check(done: Imported, as_of: pd.Timestamp) -> None:
+    """Raise everything that a whole source is refused for."""
+    source, tally = done.source, done.tally
+    if done.unmapped and not tally.broken:
+        raise UnknownName("\n".join(done.unmapped))
+    problems = []
+    if tally.rejected > source.rejected:
+        problems = [item.reason for item in tally.rejects[:_LISTED]]
+        more = tally.rejected - len(problems)
+        hint = f"; to go on without them, say rejected: {tally.rejected}" if tally.rejected < tally.rows else ""
+        if more:
+            problems.append(f"{', '.join(source.file)}: and {more} more rows like these{hint}")
+        else:
+            problems[-1] += hint
+    problems += done.unmapped
+    if done.late:
+        than = f"than the incident's as_of ({times.show(as_of)}); {done.late_count} such rows"
+        problems.append(f"{done.late[0]} {than}")
+    known = vocabulary.ids("event_kinds")
+    for kind in [kind for kind in tally.kinds if kind not in known][:_LISTED]:
+        try:
+            vocabulary.check(kind, "event_kinds", where=_where(tally.kinds[kind], source))
+        except InputError as error:
+            problems.append(str(error))
+    raise_all(problems + _conflicts(done))
+
+
+def _where(locator: str, source: Source) -> str:
+    """Return ``sources/a.csv: row 3`` of ``a.csv row 3``."""
+    for name in source.file:
+        if locator.startswith(f"{Path(name).name} "):
+            return f"{name}: {locator.removeprefix(f'{Path(name).name} ')}"
+    return locator
+
+
+def _conflicts(done: Imported) -> list[str]:
+    """Return where one native id stands for two different records."""
+    if not done.natives:
+        return []
+    rows = pd.concat(done.natives, ignore_index=True)
+    first = rows.drop_duplicates("event_id").set_index("event_id")
+    other = rows[rows["raw"].to_numpy() != first.loc[rows["event_id"], "raw"].to_numpy()]
+    return [
+        f"{_where(place, done.source)}: duplicate id: a different record than {first.loc[event_id, 'place']}"
+        for event_id, place in other[["event_id", "place"]].head(_LISTED).itertuples(index=False)
+    ]

@@ -1,0 +1,152 @@
+"""Items of formats to rows of the stored tables; what ``incident.yaml`` says about a source has the last word."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from rca import schema, times
+from rca.errors import InputError, shorten
+from rca.incident.model import Source
+from rca.sources.batches import object_text
+from rca.sources.items import Item, Reject, canonical
+from rca.sources.mapping import MAPPABLE
+from rca.sources.rows import Tally, lookup, source_mask
+from rca.sources.stored import arrow_schema
+from rca.times import UTC, Moment
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["from_items"]
+
+_BEGIN = slice(0, 8)
+
+
+def from_items(
+    items: Iterable[Item | Reject], source: Source, file: str, tally: Tally
+) -> dict[str, tuple[pa.Table, list[str]]]:
+    """Return the rows of some items by table, in the stored form, and their places.
+
+    Parameters
+    ----------
+    items : iterable of Item or Reject
+        What a format yields, a few thousand at a time.
+    source : Source
+        Its entry in ``incident.yaml``: ``constant``, ``values`` and ``columns`` (fields of the raw record) replace
+        what the format found.
+    file : str
+        Name of the file, for locators.
+    tally : Tally
+        Counts, in place.
+    """
+    import pyarrow as pa
+
+    rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    places: dict[str, list[str]] = defaultdict(list)
+    mask = int(source_mask(source.id))
+    for item in items:
+        tally.rows += 1
+        if isinstance(item, Reject):
+            tally.reject([item], broken=True)
+            continue
+        try:
+            rows[item.table].append(_row(item, source, file, mask, tally))
+            places[item.table].append(item.locator)
+        except InputError as error:
+            tally.reject([Reject(item.position, item.locator, str(error))])
+    return {
+        table: (pa.Table.from_pylist(found, schema=arrow_schema(table)), places[table]) for table, found in rows.items()
+    }
+
+
+def _row(item: Item, source: Source, file: str, mask: int, tally: Tally) -> dict[str, Any]:
+    fields = dict(item.fields)
+    if source.columns or source.constant or source.values:
+        _override(fields, item, source, tally)
+    row: dict[str, Any] = {"source": source.id, "count": 1}
+    for name, kind in schema.COLUMNS[item.table].items():
+        if kind == UTC:
+            moment = fields.get(name)
+            row[f"{name}_ns"] = moment.ns if moment is not None else None
+        elif kind == schema.TEXT and name in MAPPABLE[item.table]:
+            row[name] = _text(fields.get(name, "")).strip()
+    for name in schema.REQUIRED[item.table]:
+        if row.get(name) == "" and name not in ("message", "kind"):
+            raise InputError(f"{name!r} is empty")
+    if item.table == "events":
+        _event(row, fields, item, file, mask, tally)
+    elif item.table == "metrics":
+        row["value"] = _value(fields["value"], source.scale, tally)
+    elif item.table == "dependencies":
+        row |= {"basis": "table", "count": int(fields.get("count", 1))}
+    return row
+
+
+def _override(fields: dict[str, Any], item: Item, source: Source, tally: Tally) -> None:
+    """Put what ``incident.yaml`` says in place of what the format found, where the table has such a column."""
+    allowed = MAPPABLE[item.table]
+    for name, parts in source.columns.items():
+        found = [lookup(item.raw, part) for part in parts]
+        tally.present.update(part for part, value in zip(parts, found, strict=True) if value is not None)
+        if name in allowed and any(value is not None for value in found):
+            text = " ".join(filter(None, map(_text, found)))
+            is_time = schema.COLUMNS[item.table][name] == UTC
+            fields[name] = times.moment(text, form=source.time.format, zone_name=source.time.zone) if is_time else text
+    fields |= {name: value for name, value in source.constant.items() if name in allowed}
+    for name, words in source.values.items():
+        if name in allowed and (text := _text(fields.get(name, ""))) in words:
+            fields[name] = words[text]
+
+
+def _event(row: dict[str, Any], fields: Mapping[str, Any], item: Item, file: str, mask: int, tally: Tally) -> None:
+    moment = fields.get("time") or Moment(None, "", "")
+    content = canonical(item.raw)
+    if not isinstance(item.raw, str):
+        content = content.decode("utf-8", "surrogatepass").encode("utf-8", "replace")
+    key = f"id:{item.native_id}".encode("utf-8", "replace") if item.native_id else content
+    severity = fields.get("severity")
+    number = severity if isinstance(severity, int) else schema.severity_number(_text(severity))
+    if number is None and _text(severity).strip():
+        tally.words.add(_text(severity).strip())
+    attributes = fields.get("attributes") or {}
+    tally.kinds.setdefault(row["kind"], f"{file} {item.locator}")
+    tally.bases.add(moment.basis)
+    row |= {
+        "event_id": int.from_bytes(hashlib.sha256(key).digest()[_BEGIN], "big") ^ mask,
+        "raw_sha256": hashlib.sha256(content).digest(),
+        "time_text": _text(moment.text),
+        "zone_basis": moment.basis,
+        "offset_ns": 0,
+        "offset_method": "",
+        "severity": number if number is None or 1 <= number <= 24 else None,
+        "message": row["message"] or "(no text)",
+        "attributes": object_text(attributes) if attributes else "",
+        "position": item.position,
+        "locator": f"{file} {item.locator}",
+        "count": int(fields.get("count", 1)),
+    }
+
+
+def _value(value: Any, scale: float, tally: Tally) -> float:
+    """Return a metric's value as a number; infinite and missing ones are noted and missing."""
+    try:
+        number = float(value if value not in (None, "") else math.nan) * scale
+    except (TypeError, ValueError) as error:
+        raise InputError(f"value {shorten(value)} is not a number") from error
+    tally.missing += math.isnan(number)
+    tally.infinite += math.isinf(number)
+    return number if math.isfinite(number) else math.nan
+
+
+def _text(value: Any) -> str:
+    """Return a field as text that can be written as UTF-8."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    text = value if isinstance(value, str) else object_text(value) if isinstance(value, dict) else str(value)
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -1,0 +1,211 @@
+"""Rows on disk: runs that are sorted by time, merged into one Parquet file a table, in bounded memory.
+
+The merge is an external sort. Each run is sorted when it is written; the runs are then read slice by slice,
+cut at the same points in time, so that the rows of one slice fit into memory and equal records of any file
+stand in the same slice. There they are folded into one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from rca.sources.stored import KEYS, NEVER, arrow_schema
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["Runs"]
+
+SLICE = 200_000  # rows of a slice, about
+_EVERY = 64  # of how many rows one is looked at to choose the cuts
+_ORDER = {
+    "events": ("time_ns", "source", "position", "event_id"),
+    "metrics": ("time_ns", "system", "metric", "value", "source"),
+    "dependencies": ("cause", "effect", "source"),
+    "spans": ("time_ns", "trace_id", "span_id", "source"),
+}
+
+
+class Runs:
+    """The rows of one table, as sorted runs in a folder.
+
+    Parameters
+    ----------
+    folder : Path
+        An empty folder, for this table alone.
+    table : str
+        A table of the schema.
+    """
+
+    def __init__(self, folder: Path, table: str) -> None:
+        self.folder, self.table = folder, table
+        self.schema = arrow_schema(table)
+        self.samples: list[Any] = []
+        self.rows = 0
+        self.files: list[str] = []
+        self.spans: list[tuple[int, int]] = []
+
+    def add(self, rows: pa.Table, file: str) -> None:
+        """Write a run; `file` names the file that the rows come from."""
+        import pyarrow as pa
+
+        if not rows.num_rows:
+            return
+        key = self._times(rows)
+        order = np.argsort(key, kind="stable")
+        if (order[1:] < order[:-1]).any():
+            rows, key = rows.take(pa.array(order)), key[order]
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with pa.OSFile(str(self._path(len(self.files))), "wb") as sink, pa.ipc.new_file(sink, self.schema) as writer:
+            writer.write_table(rows.combine_chunks())
+        self.files.append(file)
+        self.samples.append(key[::_EVERY])
+        self.spans.append((int(key[0]), int(key[-1])))
+        self.rows += rows.num_rows
+
+    def merge(self, path: Path) -> dict[str, int]:
+        """Write the table to a Parquet file, sorted, equal rows folded; return the rows kept by source."""
+        from pyarrow import parquet
+
+        kept: dict[str, int] = {}
+        with parquet.ParquetWriter(
+            path, self.schema, compression="zstd", compression_level=1, use_dictionary=_repeated(self.schema)
+        ) as writer:
+            for low, high in self._cuts():
+                rows = self._folded(self._between(low, high))
+                if rows.num_rows:
+                    writer.write_table(rows, row_group_size=65_536)
+                    counts = rows.column("source").value_counts().to_pylist()
+                    kept |= {item["values"]: kept.get(item["values"], 0) + item["counts"] for item in counts}
+        return kept
+
+    def _path(self, number: int) -> Path:
+        return self.folder / f"{number:06d}.arrow"
+
+    def _times(self, rows: pa.Table) -> Any:
+        if "time_ns" not in rows.column_names:
+            return np.zeros(rows.num_rows, dtype="int64")
+        return rows.column("time_ns").fill_null(NEVER).to_numpy()
+
+    def _cuts(self) -> Iterator[tuple[int, int]]:
+        """Yield stretches of time, each with about `SLICE` rows; together they hold all rows."""
+        if not self.samples:
+            return
+        seen = np.sort(np.concatenate(self.samples))
+        marks = np.unique(seen[SLICE // _EVERY :: SLICE // _EVERY])
+        bounds = [-(2**63), *marks.tolist(), None]
+        yield from pairwise(bounds)
+
+    def _between(self, low: int, high: int | None) -> list[tuple[int, pa.Table]]:
+        """Return what each run holds from `low` until before `high`."""
+        import pyarrow as pa
+
+        found = []
+        for number, (begin, end) in enumerate(self.spans):
+            if end < low or (high is not None and begin >= high):
+                continue
+            with pa.memory_map(str(self._path(number))) as source:
+                rows = pa.ipc.open_file(source).read_all()
+                key = self._times(rows)
+                first = int(np.searchsorted(key, low))
+                last = len(key) if high is None else int(np.searchsorted(key, high))
+                if last > first:
+                    found.append(
+                        (
+                            number,
+                            pa.table(
+                                [column.combine_chunks() for column in rows.slice(first, last - first).columns],
+                                schema=self.schema,
+                            ),
+                        )
+                    )
+        return found
+
+    def _folded(self, runs: list[tuple[int, pa.Table]]) -> pa.Table:
+        """Return the rows of some runs in order, equal ones as one row."""
+        import pyarrow as pa
+
+        rows = pa.concat_tables([part for _, part in runs]) if runs else self.schema.empty_table()
+        keys = [*KEYS[self.table], "source"]
+        if rows.num_rows < 2:
+            return rows
+        again = _repeats(rows, keys)
+        if again.any():
+            names = np.repeat([self.files[number] for number, _ in runs], [part.num_rows for _, part in runs])
+            rows = _fold(rows, keys, again, names)
+        order = [(name, "ascending") for name in _ORDER[self.table]]
+        return rows.sort_by(order)
+
+
+def _repeated(stored: pa.Schema) -> list[str]:
+    """Return the columns in which few values occur many times."""
+    names = (
+        "source",
+        "system",
+        "kind",
+        "zone_basis",
+        "offset_method",
+        "metric",
+        "basis",
+        "cause",
+        "effect",
+        "status",
+        "actor",
+        "name",
+    )
+    return [name for name in names if name in stored.names]
+
+
+def _repeats(rows: pa.Table, keys: list[str]) -> Any:
+    """Return which rows have a key that occurs more than once."""
+    if keys[0] == "event_id":
+        ids = rows.column("event_id").to_numpy()
+        ordered = np.sort(ids)
+        twice = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+        return np.isin(ids, twice) if len(twice) else np.zeros(len(ids), dtype=bool)
+    return _keyed(rows, keys).duplicated(keep=False).to_numpy()
+
+
+def _keyed(rows: pa.Table, columns: list[str]) -> pd.DataFrame:
+    """Return some columns for pandas; an empty time becomes a number, since pandas would make all of them floats."""
+    return pd.DataFrame(
+        {
+            name: (rows.column(name).fill_null(NEVER) if name == "time_ns" else rows.column(name)).to_pandas()
+            for name in columns
+        }
+    )
+
+
+def _fold(rows: pa.Table, keys: list[str], again: Any, names: Any) -> pa.Table:
+    """Return rows with those of one key as one: at its first place, with its number in the file that has most of them.
+
+    The number is the largest that one file has, not the sum: pieces of an export that overlap hold the same record
+    once each, while a record that a system wrote three times stands three times in one file.
+    """
+    import pyarrow as pa
+
+    columns = [*keys, *(name for name in ("position", "count") if name in rows.column_names)]
+    doubled = _keyed(rows.filter(pa.array(again)), columns).assign(file=names[again], row=np.flatnonzero(again))
+    if "position" in doubled:
+        doubled = doubled.sort_values(["file", "position"], kind="stable")
+    first = doubled.drop_duplicates(keys)
+    keep = ~again
+    keep[first["row"]] = True
+    if "count" in rows.column_names:
+        most = (
+            doubled.groupby([*keys, "file"], dropna=False)["count"]
+            .sum()
+            .groupby(keys, dropna=False)
+            .max()
+            .rename("most")
+        )
+        counts = rows.column("count").to_numpy().copy()
+        counts[first["row"]] = first.join(most, on=keys)["most"].to_numpy()
+        rows = rows.set_column(rows.column_names.index("count"), "count", pa.array(counts))
+    return rows.filter(pa.array(keep))
