@@ -17,7 +17,21 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from rca import files, vocabulary
 from rca.errors import InputError, MissingFile, shorten
 
-__all__ = ["MANIFEST", "Evidence", "FileName", "Finding", "Number", "Record", "Status", "record", "recorded", "verify"]
+__all__ = [
+    "MANIFEST",
+    "RAW_FOLDERS",
+    "Evidence",
+    "FileName",
+    "Finding",
+    "Number",
+    "Record",
+    "Status",
+    "differences",
+    "present",
+    "record",
+    "recorded",
+    "verify",
+]
 
 MANIFEST = "MANIFEST.json"
 RAW_FOLDERS = ("sources", "model")
@@ -127,11 +141,28 @@ class Finding(Record):
         return self
 
 
-def _present(folder: Path) -> dict[str, str]:
-    """Return the SHA-256 of every raw file of an incident folder, by its path in the folder."""
-    found = (path for name in RAW_FOLDERS for path in sorted((folder / name).rglob("*")))
-    names = [path.relative_to(folder).as_posix() for path in found if path.is_file()]
-    return {name: files.sha256(files.inside(folder, name)) for name in names}
+def present(folder: str | Path) -> dict[str, str]:
+    """Return the SHA-256 of every raw file of an incident folder, as it is now.
+
+    Parameters
+    ----------
+    folder : str or Path
+        The incident folder.
+
+    Returns
+    -------
+    dict
+        Path in the folder -> SHA-256.
+
+    Raises
+    ------
+    UnsafeInput
+        If a raw file is a link that leads out of the folder.
+    """
+    top = Path(folder)
+    found = (path for name in RAW_FOLDERS for path in sorted((top / name).rglob("*")))
+    names = [path.relative_to(top).as_posix() for path in found if path.is_file()]
+    return {name: files.sha256(files.inside(top, name)) for name in names}
 
 
 def recorded(folder: str | Path) -> dict[str, str]:
@@ -192,7 +223,17 @@ def verify(folder: str | Path) -> list[str]:
     The manifest shows that a file changed since it was recorded. It does not show who changed it, and
     whoever can write both can change both: keep a copy of the manifest elsewhere.
     """
-    before, now = recorded(folder), _present(Path(folder))
+    return differences(recorded(folder), present(folder))
+
+
+def differences(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """Return how hashes by path differ, in words, sorted.
+
+    Examples
+    --------
+    >>> differences({"sources/a.csv": "e3b0"}, {"sources/a.csv": "c442"})
+    ['sources/a.csv: changed since it was recorded']
+    """
     lines = [f"{name}: changed since it was recorded" for name in before if name in now and before[name] != now[name]]
     lines += [f"{name}: recorded, but missing" for name in before if name not in now]
     lines += [f"{name}: not in the manifest" for name in now if name not in before]
@@ -221,7 +262,7 @@ def record(folder: str | Path, *, accept: bool = False) -> list[str]:
     """
     top = Path(folder)
     before = recorded(top) if (top / MANIFEST).exists() else {}
-    now = _present(top)
+    now = present(top)
     differing = [name for name in before if before[name] != now.get(name)]
     if differing and not accept:
         lines = [

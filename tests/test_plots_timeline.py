@@ -1,8 +1,14 @@
 """The timeline picture: what is drawn, not pixels."""
 
+import math
+
+import matplotlib.dates as mdates
+import numpy as np
 import pandas as pd
+from hypothesis import given, settings, strategies as st
 
 from rca import schema, times
+from rca.plots import timeaxis
 from rca.plots.timeline import timeline as draw
 from rca.systems import timeline
 
@@ -27,12 +33,31 @@ def labels(ax):
     return [text.get_text() for text in ax.get_yticklabels()]
 
 
+def notes(ax):
+    """The text below the legend, its lines joined."""
+    return " ".join(text.get_text() for text in ax.texts if text.get_color() == "#444444").replace("\n", " ")
+
+
+def declared(**minutes):
+    """Milestones at minutes after START, or between two of them."""
+    rows = {
+        name: [START + pd.Timedelta(minutes=edge) for edge in (value if isinstance(value, tuple) else (value, value))]
+        for name, value in minutes.items()
+    }
+    frame = pd.DataFrame.from_dict(rows, orient="index", columns=["earliest", "latest"])
+    return timeline.milestones(frame.assign(time=pd.NaT, evidence="", note=""))
+
+
+def named(ax, label):
+    return [item for item in ax.collections if item.get_label() == label]
+
+
 def test_every_dated_event_is_drawn_once_in_the_lane_of_its_system():
     ax = draw(events(["alert", "deploy", "log", "chat", "other", "log"], ["a", "b", "a", "b", "c", "c"]))
     points = [tuple(point) for collection in ax.collections for point in collection.get_offsets()]
     assert len(points) == 6
     assert labels(ax) == ["a", "b", "c"]
-    assert sorted(lane for _, lane in points) == [0, 0, 1, 1, 2, 2]
+    assert sorted(round(lane) for _, lane in points) == [0, 0, 1, 1, 2, 2]
 
 
 def test_alerts_and_changes_lie_on_top_of_log_records():
@@ -43,7 +68,10 @@ def test_alerts_and_changes_lie_on_top_of_log_records():
 def test_undated_events_are_counted_not_hidden():
     table = events(["alert", "alert"])
     table.loc[1, "time"] = pd.NaT
-    assert "1 undated events not drawn" in draw(table).get_xlabel()
+    table.loc[1, "message"] = "customers complained"
+    ax = draw(table)
+    assert "1 undated events not drawn: “customers complained” (a)." in notes(ax)
+    assert sum(len(collection.get_offsets()) for collection in ax.collections) == 1
 
 
 def test_an_event_known_only_as_an_interval_is_a_bar():
@@ -51,23 +79,22 @@ def test_an_event_known_only_as_an_interval_is_a_bar():
     table.loc[1, "time"] = pd.NaT
     table.loc[1, ["time_earliest", "time_latest"]] = [START, START + pd.Timedelta(minutes=9)]
     ax = draw(table)
-    assert "undated" not in ax.get_xlabel()
+    assert "undated" not in notes(ax)
     assert len([c for c in ax.collections if hasattr(c, "get_segments") and len(c.get_segments()) == 1]) == 1
 
 
 def test_milestones_are_named_and_missing_ones_are_not_drawn():
-    declared = pd.DataFrame(
-        {"time": [START], "earliest": [pd.NaT], "latest": [pd.NaT], "evidence": "", "note": ""}, index=["detected"]
-    )
-    ax = draw(events(["alert"]), timeline.milestones(declared))
+    ax = draw(events(["alert"]), declared(detected=0))
     assert [text.get_text() for text in ax.texts] == ["Detected"]
 
 
 def test_many_systems_share_a_last_lane_that_says_so():
     names = [f"s{n:02d}" for n in range(40)]
     ax = draw(events(["alert"] * 40, names))
-    assert len(labels(ax)) == 18
-    assert labels(ax)[-1] == "23 other systems"
+    assert len(labels(ax)) == 12
+    assert labels(ax)[-1] == "other systems (29)"
+    named = notes(ax).partition("Other systems: ")[2].rstrip(".").split(", ")
+    assert sorted(named + labels(ax)[:-1]) == names
 
 
 def test_dollar_signs_in_a_system_name_stay_text():
@@ -85,9 +112,133 @@ def test_an_empty_timeline_is_an_empty_picture():
 def test_events_far_from_the_incident_are_counted_and_do_not_squeeze_it():
     table = events(["alert", "deploy", "training_run"])
     table.loc[2, "time"] = START - pd.Timedelta(days=90)
-    times_ = {"time": [START, START + pd.Timedelta(minutes=30)], "earliest": pd.NaT, "latest": pd.NaT}
-    declared = pd.DataFrame({**times_, "evidence": "", "note": ""}, index=["impact_start", "resolved"])
-    ax = draw(table, timeline.milestones(declared))
-    assert "1 far events not drawn" in ax.get_xlabel()
+    ax = draw(table, declared(impact_start=0, resolved=30))
+    assert "1 far events before" in notes(ax)
     low, high = ax.get_xlim()
     assert (high - low) * 24 * 60 < 100
+
+
+def test_milestones_that_nearly_coincide_share_a_name():
+    ax = draw(events(["alert"] * 60), declared(impact_start=0, detected=30, acknowledged=30, resolved=59))
+    assert [text.get_text() for text in ax.texts] == ["Impact start", "Detected / Acknowledged", "Resolved"]
+
+
+def test_many_log_records_are_a_density_and_a_rare_decision_among_many_chats_is_still_drawn_by_itself():
+    table = events(["log"] * 500 + ["chat"] * 200 + ["decided", "alert", "deploy"])
+    ax = draw(table)
+    assert len(named(ax, "log record, many")) == len(named(ax, "people, many")) == 1
+    assert not named(ax, "log record")
+    assert [len(named(ax, label)[0].get_offsets()) for label in ("people", "alert", "change")] == [1, 1, 1]
+
+
+def test_an_error_among_many_log_records_is_drawn_by_itself():
+    table = events(["log"] * 500)
+    table["severity"] = pd.array([9] * 499 + [17], dtype="Int64")
+    ax = draw(table)
+    ((x, lane),) = named(ax, "error in a log")[0].get_offsets()
+    assert lane == 0
+    assert mdates.num2date(x) == table["time"].iloc[-1]
+
+
+def test_the_height_of_a_density_grows_with_the_log_of_the_number():
+    table = events(["log"] * 400)
+    first, second = START, START + pd.Timedelta(hours=3)
+    table["time"] = [first] * 10 + [second] * 390
+    (boxes,) = named(draw(table), "log record, many")
+    low, high = sorted(path.vertices[:, 1].max() for path in boxes.get_paths())
+    assert math.isclose((low - 0.05) / (high - 0.05), math.log(11) / math.log(391), rel_tol=1e-9)
+    assert high < 0.5  # within its lane
+
+
+def test_records_folded_by_their_source_count_as_often_as_they_came():
+    table = events(["log"] * 400)
+    table["count"] = [1000] + [1] * 399
+    table.loc[1:, "time"] += pd.Timedelta(hours=1)
+    assert "at most 1,000;" in notes(draw(table))
+
+
+def test_of_many_systems_those_with_alerts_and_changes_keep_their_lane():
+    names = [f"busy{n:02d}" for n in range(30)] * 5 + ["quiet-a", "quiet-b"]
+    ax = draw(events(["log"] * 150 + ["alert", "deploy"], names))
+    assert {"quiet-a", "quiet-b"} <= set(labels(ax))
+
+
+def test_phases_are_named_in_a_strip_and_the_scheme_is_said():
+    times_ = declared(impact_start=10, acknowledged=20, mitigated=40, resolved=59)
+    ax = draw(events(["alert"] * 60), times_, (), timeline.phases(times_))
+    texts = [text.get_text() for text in ax.texts]
+    assert {"1 Preparation", "3 Containment", "4 Eradication", "5 Recovery"} <= set(texts)
+    assert "Phases: classic phases" in notes(ax)
+    assert "800-61r3" in notes(draw(events(["alert"] * 60), times_, (), timeline.phases(times_, "nist-800-61r3")))
+
+
+def test_a_phase_without_its_bounds_is_not_drawn():
+    times_ = declared(mitigated=40, resolved=59)
+    ax = draw(events(["alert"] * 60), times_, (), timeline.phases(times_))
+    drawn = [patch.get_label() for patch in ax.patches if patch.get_label()[:1].isdigit()]
+    assert drawn == ["4 Eradication", "5 Recovery", "6 Post-incident"]
+
+
+def test_a_long_quiet_stretch_is_shortened_and_marked_with_its_length():
+    table = events(["alert"] * 40)
+    table.loc[20:, "time"] += pd.Timedelta(days=9)
+    ax = draw(table)
+    (text,) = [text.get_text() for text in ax.texts]
+    assert text == "8 d 23 h quiet"
+    left, right = (
+        ax.transAxes.inverted().transform(ax.transData.transform((mdates.date2num(time), 0)))[0]
+        for time in (table["time"][19], table["time"][20])
+    )
+    assert 0.03 < right - left < 0.15
+    shown = [label.get_text() for label in ax.get_xticklabels()]
+    assert sum("2025-03-01" in label for label in shown) == sum("2025-03-10" in label for label in shown) == 1
+
+
+def test_an_even_timeline_has_no_shortened_stretch():
+    table = events(["alert"] * 9)
+    table["time"] = START + pd.to_timedelta(range(9), unit="h")
+    assert not draw(table).texts
+
+
+def test_every_time_axis_shows_the_date():
+    for step in ("1ms", "1s", "1min", "1h", "1D", "40D", "700D"):
+        table = events(["alert"] * 12)
+        table["time"] = START + pd.Timedelta(step) * np.arange(12)
+        shown = [label.get_text() for label in draw(table).get_xticklabels()]
+        assert any("20" in label and "-" in label for label in shown), (step, shown)
+        assert 1 <= len(shown) <= 12
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(0, 10**16), min_size=1, max_size=30))
+def test_the_axis_keeps_order_and_reads_back_the_time(times_):
+    at = np.array(sorted(times_), dtype=np.int64)
+    axis = timeaxis.scale(at, at, (int(at[0]), int(at[-1])))
+    places = axis.place(timeaxis.days(at))
+    assert (np.diff(places) >= -1e-12).all()
+    assert ((places > 0) & (places < 1)).all()
+    assert not any(start < time < end for time in timeaxis.days(at) for start, end in axis.quiet)
+    np.testing.assert_allclose(axis.time(places), timeaxis.days(at), rtol=0, atol=1e-6)
+
+
+def test_half_a_million_events_are_a_few_hundred_shapes():
+    size = 500_000
+    table = schema.empty("events").reindex(range(size))
+    table["time"] = START + pd.to_timedelta(np.arange(size), unit="ms")
+    table["kind"], table["system"], table["count"] = "log", "a", 1
+    ax = draw(table)
+    assert sum(len(item.get_paths()) for item in ax.collections) <= 240
+
+
+def test_the_same_interval_told_a_thousand_times_is_one_bar():
+    table = events(["statement"] * 1000)
+    table["time"] = pd.Series(pd.NaT, table.index, dtype=times.UTC)
+    table["time_earliest"], table["time_latest"] = START, START + pd.Timedelta(minutes=9)
+    (bars,) = [item for item in draw(table).collections if hasattr(item, "get_segments")]
+    assert len(bars.get_segments()) == 1
+
+
+def test_a_far_mix_of_scripts_and_long_names_is_drawn_without_a_warning():
+    ax = draw(events(["alert", "log"], ["支付-" * 40, "a\x00b"]))
+    ax.figure.canvas.draw()
+    assert all(len(label) <= 30 for label in labels(ax))

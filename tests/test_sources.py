@@ -5,6 +5,7 @@ import csv
 import datetime as dt
 import io
 import json
+import math
 import sys
 from decimal import Decimal
 from importlib.metadata import EntryPoint
@@ -225,7 +226,7 @@ def test_attributes_are_json_that_every_parser_reads(read):
         raise ValueError(word)
 
     event = read(f'{{"time": "{AT}", "message": "x", "big": [1e999, 2]}}', "a.jsonl", **EVENT).events.iloc[0]
-    assert json.loads(event["attributes"], parse_constant=refuse) == {"big": [None, 2]}
+    assert json.loads(event["attributes"], parse_constant=refuse) == {"big": [math.inf, 2]}
     assert read(f"time,message\n{AT},x\n", **EVENT).events["attributes"][0] == ""
 
 

@@ -1,4 +1,4 @@
-"""Picture of a timeline: lanes by system, kinds by marker, milestones and windows."""
+"""Picture of a timeline: lanes by system, kinds by marker, milestones, phases and windows."""
 
 from __future__ import annotations
 
@@ -6,32 +6,50 @@ from collections.abc import Sequence
 from typing import Any
 
 import matplotlib.dates as mdates
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.figure import Figure
+from matplotlib.transforms import ScaledTranslation
+
+from rca import times
+from rca.plots.phasestrip import draw as draw_phases
+from rca.plots.sheet import drawable, width, wrap
+from rca.plots.timeaxis import Scale, days, scale, set_axis
+from rca.schema import SEVERITY
+from rca.wording import duration
 
 __all__ = ["timeline"]
 
-# Okabe-Ito colours; every kind differs by marker as well.
-# Drawn in this order, so that the rare ones lie on top.
+# Okabe-Ito colours; every kind differs by marker as well. Drawn in this order, so that the rare ones lie on top.
+# Colour, marker, label, and where in its lane (up is negative).
 _KINDS = {
-    "log": ("#7F7F7F", "|", "log record"),
-    "other": ("#CC79A7", "s", "other"),
-    "people": ("#009E73", "o", "people"),
-    "change": ("#0072B2", "D", "change"),
-    "alert": ("#D55E00", "^", "alert"),
+    "log": ("#7F7F7F", "|", "log record", 0.0),
+    "error": ("#000000", "x", "error in a log", 0.0),
+    "other": ("#CC79A7", "s", "other", 0.22),
+    "people": ("#009E73", "o", "people", 0.22),
+    "change": ("#0072B2", "D", "change", 0.0),
+    "signal": ("#56B4E9", "v", "signal in the data", -0.22),
+    "alert": ("#D55E00", "^", "alert", -0.22),
 }
 _PEOPLE = ("ticket", "chat", "statement", "status", "notified", "escalated", "handed_over", "decided", "audit")
 _CHANGES = (
     "deploy", "commit", "flag", "config_change", "model_version", "training_run", "data_load", "campaign", "rollback",
 )  # fmt: skip
-_LANES = 18
+_LANES = 12
+_MANY = 120  # events of one kind in one lane, from which on they are drawn as a density
+_BINS = 240
+_NAMED = 3  # undated events
+_NAME = 30  # characters of a system in its lane's label
+_WIDE = 9.6  # inches of the notes
 
 
 def timeline(
     table: pd.DataFrame,
     milestones: pd.DataFrame | None = None,
     windows: Sequence[tuple[str, pd.Timestamp, pd.Timestamp]] = (),
+    phases: pd.DataFrame | None = None,
     *,
     ax: Axes | None = None,
 ) -> Axes:
@@ -41,127 +59,288 @@ def timeline(
     ----------
     table : DataFrame
         Schema ``events``; an event known only as an interval is a bar. Those without any time, and those that lie
-        far from the incident (measured by its length), are counted in the axis label.
+        far from the incident (measured by its length), are not drawn and a note says so.
     milestones : DataFrame, optional
         From `rca.timeline.milestones`: a line each, or a band where only an interval is known.
     windows : sequence of (name, start, end)
-        Shaded and named below the axis.
+        Shaded, or with `phases` a bar at the foot, and named in the legend.
+    phases : DataFrame, optional
+        From `rca.timeline.phases`: shaded and named in a strip above the lanes; which scheme it is stands in a note.
+        A bound known only as an interval is hatched.
     ax : Axes, optional
         Where to draw; default a new figure.
 
     Returns
     -------
     Axes
-        One collection of markers a group of kinds, at most 18 lanes (the rest share one, said in its label).
+        One collection of markers a group of kinds. Of a kind (or errors in logs) with more than 120 events in a lane
+        a density is drawn, its height by the log of their number; all others are drawn one by one. At most 12
+        lanes: the systems with the most alerts, changes and signals, then the busiest; the rest share one, and
+        a note names them. A long quiet stretch is drawn shortened, hatched and marked with its length.
     """
-    placed = table.assign(start=table["time"].fillna(table["time_earliest"])).dropna(subset=["start"])
-    limits = _limits(placed, milestones)
-    undated, everything = len(table) - len(placed), len(placed)
-    if limits is not None:
-        placed = placed[placed["start"].between(*limits) | placed["time_latest"].between(*limits)]
-    dated = placed[placed["time"].notna()]
-    lanes = _lanes(placed)
+    placed, notes = _placed(table, milestones)
+    lanes, lane, others = _lanes(placed)
+    placed = placed.assign(lane=lane)
+    axis = _axis(placed, milestones)
+    figure = Figure(figsize=(10, 3), layout="constrained")
+    axes = figure.subplots() if ax is None else ax
+    if axis is not None:
+        set_axis(axes, axis)
+        _windows(axes, windows, phases is not None)
+        if phases is not None and draw_phases(axes, phases, axis, len(lanes)):
+            notes.append(f"Phases: {phases['scheme'].iloc[0]}; hatched where a bound is known only as an interval.")
+        notes += _marks(axes, placed, axis)
+        _milestones(axes, milestones, axis)
+    axes.set_yticks(range(len(lanes)), [_short(name) for name in lanes], parse_math=False)
+    axes.set_ylim(len(lanes) - 0.4, -0.6 if phases is None else -1.75)
+    if others:
+        notes.append(f"Other systems: {', '.join(name or '(no system)' for name in others)}.")
+    lines = _frame(axes, len(lanes), notes)
     if ax is None:
-        ax = Figure(figsize=(10, 2.2 + 0.34 * max(len(lanes), 1)), layout="constrained").subplots()
-    _markers(ax, dated, lanes)
-    _intervals(ax, placed, lanes)
-    ax.set_yticks(range(len(lanes)), [name or "(no system)" for name in lanes], parse_math=False)
-    ax.set_ylim(len(lanes) - 0.4, -0.6)
-    if limits is not None:
-        ax.set_xlim(*limits)
-    for name, start, end in windows:
-        colour = "#56B4E9" if name == "before" else "#E69F00"
-        ax.axvspan(start, end, color=colour, alpha=0.10, zorder=0, label=f"window: {name}")
-    _milestones(ax, milestones, len(lanes))
-    far = everything - len(placed)
-    left_out = " and ".join([f"{undated} undated"] * bool(undated) + [f"{far} far"] * bool(far))
-    ax.set_xlabel("time (UTC)" + (f"; {left_out} events not drawn" if left_out else ""))
-    _frame(ax, len(lanes))
-    return ax
+        figure.set_size_inches(10, 2.4 + 0.34 * max(len(lanes), 1) + 0.4 * (phases is not None) + 0.17 * lines)
+    return axes
 
 
-def _markers(ax: Axes, dated: pd.DataFrame, lanes: list[str]) -> None:
-    """Draw a marker for each event, one collection a group of kinds."""
-    lane = {name: number for number, name in enumerate(lanes)}
-    group = dated["kind"].map(_group)
-    height = dated["system"].map(lambda name: lane.get(name, len(lanes) - 1))
-    for key, (colour, marker, label) in _KINDS.items():
-        chosen = group == key
-        if chosen.any():
-            style: dict[str, Any] = {"s": 46, "alpha": 0.9, "edgecolors": "white", "linewidths": 0.6}
-            if key == "log":
-                style = {"s": 60, "alpha": 0.35}
-            ax.scatter(
-                dated.loc[chosen, "time"], height[chosen], c=colour, marker=marker, label=label, zorder=3, **style
-            )
+def _short(name: str) -> str:
+    text = drawable(name) or "(no system)"
+    return text if len(text) <= _NAME else text[: _NAME - 1] + "…"
 
 
-def _frame(ax: Axes, lanes: int) -> None:
-    """Set the ticks, the grid and the legend."""
-    locator = mdates.AutoDateLocator(minticks=3, maxticks=9)
-    ax.xaxis.set_major_locator(locator)
-    ax.xaxis.set_major_formatter(mdates.ConciseDateFormatter(locator))
-    ax.grid(axis="x", color="#E5E5E5", linewidth=0.7, zorder=0)
-    ax.spines[["top", "right", "left"]].set_visible(False)
-    ax.tick_params(axis="y", length=0)
-    if ax.get_legend_handles_labels()[0]:
-        below = (0.5, -0.16 - 0.5 / max(lanes, 2))
-        ax.legend(loc="upper center", bbox_to_anchor=below, ncols=6, frameon=False, fontsize=9)
+def _ns(column: pd.Series) -> pd.Series:
+    return column.astype(times.UTC).astype("int64")
+
+
+def _placed(table: pd.DataFrame, milestones: pd.DataFrame | None) -> tuple[pd.DataFrame, list[str]]:
+    """Return what is drawn, as numbers, and notes on what is not.
+
+    Columns ``at`` and ``until`` (nanoseconds; the interval, or twice the time), ``exact`` (ns of the time, or -1 where
+    not known), ``bar``, ``system``, ``kind``, ``group``, ``count``.
+    """
+    notes = []
+    known, bar = table["time"].notna(), table["time_earliest"].notna() & table["time_latest"].notna()
+    seen = known | bar
+    if not seen.all():
+        notes.append(_undated(table[~seen]))
+    kinds, names = pd.factorize(table.loc[seen, "kind"])
+    group = np.array([_group(name) for name in names], dtype=object)[kinds]
+    bad = (table.loc[seen, "severity"] >= SEVERITY["error"]).fillna(False).to_numpy(bool)
+    group[(group == "log") & bad] = "error"
+    bars = bar[seen]
+    start, end = (
+        _ns(table.loc[seen, f"time_{name}"].where(bars, table.loc[seen, "time"])) for name in ("earliest", "latest")
+    )
+    placed = pd.DataFrame({
+        "at": start, "until": end, "known": known[seen], "exact": _ns(table.loc[seen, "time"].fillna(_EPOCH)),
+        "bar": bars, "system": table.loc[seen, "system"], "kind": kinds, "group": group, "count": table["count"][seen],
+    })  # fmt: skip
+    limits = _near(placed, milestones)
+    if limits is None:
+        return placed, notes
+    near = (placed["until"] >= limits[0]) & (placed["at"] <= limits[1])
+    if not near.all():
+        first, last = (times.show(pd.Timestamp(edge, tz="UTC").floor("min")) for edge in limits)
+        notes.append(f"{int((~near).sum()):,} far events before {first} or after {last} not drawn.")
+    return placed[near], notes
+
+
+_EPOCH = pd.Timestamp(0, tz="UTC")
+
+
+def _undated(events: pd.DataFrame) -> str:
+    """Return which events have no time, by the first words of some of them."""
+    some = [
+        " ".join(filter(None, [f"“{drawable(text)[:50]}{'…' * (len(text) > 50)}”", f"({name})" * bool(name)]))
+        for text, name in events[["message", "system"]].head(_NAMED).itertuples(index=False)
+    ]
+    more = [f"{len(events) - _NAMED:,} more"] if len(events) > _NAMED else []
+    return f"{len(events):,} undated events not drawn: {', '.join(some + more)}."
+
+
+def _near(placed: pd.DataFrame, milestones: pd.DataFrame | None) -> tuple[int, int] | None:
+    """Return the time to draw: no further from the incident than its length, or a quarter of it after its end."""
+    known = _known(milestones)
+    length = known["latest"].max() - known["earliest"].min() if len(known) else 0
+    if length <= 0:
+        return None if placed.empty else (int(placed["at"].min()), int(placed["until"].max()))
+    return int(known["earliest"].min() - length), int(known["latest"].max() + length // 4)
+
+
+def _known(milestones: pd.DataFrame | None) -> pd.DataFrame:
+    """Return earliest and latest, in nanoseconds, of the milestones that bound the incident."""
+    if milestones is None:
+        return pd.DataFrame({"earliest": [], "latest": []}, dtype="int64")
+    kept = milestones.loc[milestones.index != "closed", ["earliest", "latest"]].dropna()
+    return kept.apply(_ns) if len(kept) else kept.astype("int64")
+
+
+def _axis(placed: pd.DataFrame, milestones: pd.DataFrame | None) -> Scale | None:
+    """Return the time axis, or None when there is nothing to place on it."""
+    known = _known(milestones)
+    if placed.empty and known.empty:
+        return None
+    near = _near(placed, milestones)
+    low, high = near if near is not None else (int(known["earliest"].min()), int(known["latest"].max()))
+    starts = np.concatenate([placed["at"].clip(low, high), known["earliest"]]).astype(np.int64)
+    ends = np.concatenate([placed["until"].clip(low, high), known["latest"]]).astype(np.int64)
+    return scale(starts, ends, (int(starts.min()), int(ends.max())))
 
 
 def _group(kind: str) -> str:
-    if kind in ("alert", "log"):
+    if kind in ("alert", "log", "signal"):
         return kind
     return "change" if kind in _CHANGES else "people" if kind in _PEOPLE else "other"
 
 
-def _lanes(placed: pd.DataFrame) -> list[str]:
-    """Return the systems in order of their first event; the least busy share one lane when there are many."""
-    first = placed.groupby("system")["start"].min().sort_values(kind="stable")
-    if len(first) <= _LANES:
-        return list(first.index)
-    busy = placed["system"].value_counts().head(_LANES - 1).index
-    return [name for name in first.index if name in busy] + [f"{len(first) - len(busy)} other systems"]
+def _lanes(placed: pd.DataFrame) -> tuple[list[str], np.ndarray[Any, Any], list[str]]:
+    """Return the lanes in order of their first event, the lane of each event, and the systems that share the last."""
+    code, names = pd.factorize(placed["system"])
+    rare = placed["group"].isin(["alert", "change", "signal"]).to_numpy()
+    each = pd.DataFrame({"name": list(names)})
+    each["first"] = placed["at"].groupby(code).min()
+    each["rare"], each["all"] = np.bincount(code[rare], minlength=len(names)), np.bincount(code, minlength=len(names))
+    if len(each) > _LANES:
+        kept = each.sort_values(["rare", "all", "first"], ascending=[False, False, True], kind="stable").index
+        each["kept"] = each.index.isin(kept[: _LANES - 1])
+    else:
+        each["kept"] = True
+    order = each[each["kept"]].sort_values("first", kind="stable")
+    others = each.loc[~each["kept"]].sort_values("all", ascending=False, kind="stable")["name"].tolist()
+    lane = np.full(len(each), len(order))
+    lane[order.index] = range(len(order))
+    return order["name"].tolist() + [f"other systems ({len(others)})"] * bool(others), lane[code], others
 
 
-def _intervals(ax: Axes, placed: pd.DataFrame, lanes: list[str]) -> None:
-    unsure = placed[placed["time_earliest"].notna() & placed["time_latest"].notna()]
-    for row in unsure.itertuples():
-        lane = lanes.index(row.system if row.system in lanes else lanes[-1])
-        ax.hlines(lane, row.time_earliest, row.time_latest, color="#444444", linewidth=2.4, zorder=2)
+def _marks(ax: Axes, placed: pd.DataFrame, axis: Scale) -> list[str]:
+    """Draw the events one by one where they are few, else as densities, and return what the densities show."""
+    size = placed.groupby(["lane", "kind", "group"])["at"].transform("size").to_numpy()
+    many = size > _MANY
+    dense = placed[many & placed["known"].to_numpy()]
+    notes = _densities(ax, dense, axis) if len(dense) else []
+    _bars(ax, placed[placed["bar"]], axis)
+    single = placed[~many & placed["known"].to_numpy()]
+    for key, (colour, marker, label, shift) in _KINDS.items():
+        chosen = single[single["group"] == key]
+        if len(chosen):
+            style: dict[str, Any] = {"s": 46, "alpha": 0.9, "edgecolors": "white", "linewidths": 0.6}
+            if marker in "|x":
+                style = {"s": 60, "alpha": 0.5} if marker == "|" else {"s": 30, "alpha": 0.9, "linewidths": 1.2}
+            ax.scatter(
+                days(chosen["exact"]), chosen["lane"] + shift, c=colour, marker=marker, label=label, zorder=4, **style
+            )
+    return notes
 
 
-def _limits(placed: pd.DataFrame, milestones: pd.DataFrame | None) -> tuple[pd.Timestamp, pd.Timestamp] | None:
-    """Return the time to draw: all events, but no further from the incident than its length, or a quarter after it."""
-    seen = pd.concat([placed["start"], placed["time_latest"]]).dropna()
-    if milestones is not None:
-        known = milestones.loc[milestones.index != "closed", ["earliest", "latest"]].stack().dropna()
-        seen = pd.concat([seen, known]).dropna()
-        if len(known) and (length := known.max() - known.min()) > pd.Timedelta(0):
-            seen = seen.clip(known.min() - length, known.max() + length / 4)
-    if seen.empty:
-        return None
-    margin = max((seen.max() - seen.min()) * 0.03, pd.Timedelta(minutes=1))
-    return seen.min() - margin, seen.max() + margin
+def _densities(ax: Axes, dense: pd.DataFrame, axis: Scale) -> list[str]:
+    """Draw what is frequent as bars around the middle of its lane, the height by the log of the number."""
+    place = np.clip((axis.place(days(dense["exact"])) * _BINS).astype(int), 0, _BINS - 1)
+    edges = axis.time(np.arange(_BINS + 1) / _BINS)
+    cell = dense["lane"].to_numpy() * _BINS + place
+    group, count, most = dense["group"].to_numpy(), dense["count"].to_numpy(), 0
+    tallied = {}
+    for key in _KINDS:
+        chosen = group == key
+        if chosen.any():
+            number = np.bincount(cell[chosen], weights=count[chosen])
+            tallied[key] = number
+            most = max(most, int(number.max()))
+    for key, number in tallied.items():
+        where = np.flatnonzero(number)
+        lane, step = np.divmod(where, _BINS)
+        half = 0.05 + 0.37 * np.log1p(number[where]) / np.log1p(most)
+        left, right = edges[step], edges[step + 1]
+        corners = [(left, lane - half), (left, lane + half), (right, lane + half), (right, lane - half)]
+        boxes = np.stack([np.stack(corner, axis=-1) for corner in corners], axis=1)
+        colour, _, label, _ = _KINDS[key]
+        ax.add_collection(
+            PolyCollection(list(boxes), facecolors=colour, alpha=0.55, linewidths=0, label=f"{label}, many", zorder=3),
+            autolim=False,
+        )
+    every = duration(pd.Timedelta(days=float(np.median(np.diff(edges)))))
+    return [f"Bars: more than {_MANY} of a kind, counted by {every}, at most {most:,}; height by the log of it."]
 
 
-def _milestones(ax: Axes, milestones: pd.DataFrame | None, lanes: int) -> None:
-    known = milestones.dropna(subset=["earliest"]) if milestones is not None else pd.DataFrame()
-    if known.empty:
+def _bars(ax: Axes, unsure: pd.DataFrame, axis: Scale) -> None:
+    """Draw a bar for each event that is known only as an interval; equal ones once."""
+    if unsure.empty:
         return
-    low, high = ax.get_xlim()
-    known = known[mdates.date2num(known["earliest"]) <= high]
-    taken: list[tuple[float, int]] = []
-    for row in known.sort_values(["earliest", "latest"], kind="stable").itertuples():
-        start, end = mdates.date2num(row.earliest), mdates.date2num(row.latest)
+    shift, colour = ({key: _KINDS[key][part] for key in _KINDS} for part in (3, 0))
+    limits = axis.times[[0, -1]]
+    ends = pd.DataFrame({name: days(unsure[name]).clip(*limits) for name in ("at", "until")})
+    grain = (limits[1] - limits[0]) / 5000
+    ends = (ends / grain).round() * grain
+    ends["height"] = (unsure["lane"] + unsure["group"].map(shift)).to_numpy()
+    ends["colour"] = unsure["group"].map(colour).to_numpy()
+    ends = ends.drop_duplicates()
+    lines = [[(row.at, row.height), (row.until, row.height)] for row in ends.itertuples()]
+    bars = LineCollection(lines, colors=list(ends["colour"]), linewidths=3, alpha=0.7, zorder=3.5)
+    bars.set_label("time known as an interval")
+    ax.add_collection(bars, autolim=False)
+
+
+def _windows(ax: Axes, windows: Sequence[tuple[str, pd.Timestamp, pd.Timestamp]], foot: bool) -> None:
+    for name, start, end in windows:
+        colour = "#56B4E9" if name == "before" else "#E69F00"
+        if foot:  # where phases have these colours
+            colour = "#AAAAAA" if name == "before" else "#333333"
+        low, high = (float(edge) for edge in mdates.date2num([start, end]))
+        style = {"ymax": 0.025, "alpha": 0.9} if foot else {"alpha": 0.10}
+        ax.axvspan(low, high, color=colour, zorder=0, label=f"window: {name}", linewidth=0, **style)
+
+
+def _milestones(ax: Axes, milestones: pd.DataFrame | None, axis: Scale) -> None:
+    """Draw a line for each milestone and name it above; those that nearly coincide share a name."""
+    if milestones is None:
+        return
+    known = milestones.dropna(subset=["earliest", "latest"]).sort_values(["earliest", "latest"], kind="stable")
+    names: list[tuple[float, str]] = []
+    for row in known.itertuples():
+        start, end = (float(days(edge.value)) for edge in (row.earliest, row.latest))
+        place = float(axis.place(start))
+        if not 0 <= place <= 1:
+            continue
         if end > start:
-            ax.axvspan(row.earliest, row.latest, color="#000000", alpha=0.12, linewidth=0, zorder=1)
-        ax.axvline(row.earliest, color="#000000", linewidth=1, linestyle="--", zorder=2)
-        width = 0.0088 * (len(row.name) + 2) * (high - low)
-        left = min(start, high - width)
-        level = next(n for n in range(len(known) + 1) if all(left > right or used != n for right, used in taken))
-        taken.append((left + width, level))
+            ax.axvspan(start, end, color="#000000", alpha=0.12, linewidth=0, zorder=1)
+        ax.axvline(start, color="#000000", linewidth=1, linestyle="--", zorder=2)
+        if names and place - names[-1][0] < 0.004:
+            names[-1] = (names[-1][0], f"{names[-1][1]} / {row.name}")
+        else:
+            names.append((place, str(row.name)))
+    taken: list[tuple[float, int]] = []
+    for place, name in names:
+        wide = (width(name, 9, "bold") + 0.15) / 8
+        left = min(place, 1 - wide)
+        level = next(n for n in range(len(names) + 1) if all(left > right or used != n for right, used in taken))
+        taken.append((left + wide, level))
         ax.annotate(
-            row.name, (left, 1.0), xycoords=("data", "axes fraction"), xytext=(3, 4 + 12 * level),
+            name, (left, 1.0), xycoords="axes fraction", xytext=(3, 4 + 12 * level),
             textcoords="offset points", fontsize=9, fontweight="bold", parse_math=False, annotation_clip=False,
         )  # fmt: skip
+
+
+def _frame(ax: Axes, lanes: int, notes: list[str]) -> int:
+    """Set labels, rules between lanes, legend and notes, and return how many lines legend and notes take."""
+    ax.set_xlabel("time (UTC)")
+    ax.grid(axis="x", color="#E5E5E5", linewidth=0.7, zorder=0)
+    for lane in range(1, lanes):
+        ax.axhline(lane - 0.5, color="#EEEEEE", linewidth=0.7, zorder=0)
+    ax.set_axisbelow(True)
+    ax.spines[["top", "right", "left"]].set_visible(False)
+    ax.tick_params(axis="y", length=0)
+    ax.tick_params(axis="x", labelsize=9)
+    handles = len(ax.get_legend_handles_labels()[0])
+    rows = -(-handles // 4)
+    below = 48
+    if handles:
+        down = ax.transAxes + ScaledTranslation(0, -below / 72, ax.figure.dpi_scale_trans)
+        ax.legend(
+            loc="upper center", bbox_to_anchor=(0.45, 0), bbox_transform=down, ncols=4, frameon=False, fontsize=9,
+            columnspacing=1.4, handletextpad=0.5, borderaxespad=0.2,
+        )  # fmt: skip
+    lines = [line for note in notes for line in wrap(note, _WIDE - 1.6, 8.5)]
+    if lines:
+        ax.annotate(
+            "\n".join(lines), (0, 0), xycoords="axes fraction", xytext=(-60, -below - 8 - 16 * rows),
+            textcoords="offset points", va="top", fontsize=8.5, color="#444444", parse_math=False,
+            annotation_clip=False,
+        )  # fmt: skip
+    return rows + len(lines)

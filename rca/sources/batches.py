@@ -121,7 +121,7 @@ def _batches(records: Iterable[tuple[int, Any]], unit: str, **more: Any) -> Iter
         yield Batch(positions, pa.array([text for _, text in kept], pa.string()), unit, rejects, **more)
 
 
-def read_csv(path: Path, source: Source) -> Iterator[Batch]:
+def read_csv(path: Path, source: Source, duck: Any = None) -> Iterator[Batch]:
     """Yield the rows of a CSV file with one header row, all values as text.
 
     UTF-8, separated by the source's ``delimiter``, quoted as RFC 4180 says. Rows are counted from the one
@@ -201,9 +201,13 @@ def _bad_byte(path: Path) -> int:
     return done
 
 
-def read_jsonl(path: Path, source: Source) -> Iterator[Batch]:
-    """Yield the lines of a file with one JSON object a line; blank lines are passed over, and count."""
+def read_jsonl(path: Path, source: Source, duck: Any = None) -> Iterator[Batch]:
+    """Yield the lines of a file with one JSON object a line; blank lines are passed over, and count.
+
+    `duck` is a connection to the embedded engine, which tells the lines that Python has to look at.
+    """
     import pyarrow as pa
+    import pyarrow.compute as pc
 
     before = 0
     for lines in _blocks(path):
@@ -220,7 +224,8 @@ def read_jsonl(path: Path, source: Source) -> Iterator[Batch]:
                 if not good
             ]
             texts = pa.array([text if good else "" for text, good in decoded], pa.string())
-        yield _odd_lines(positions, texts, rejects)
+        texts = pc.ascii_trim_whitespace(texts)
+        yield _odd_lines(duck, positions, texts, rejects)
 
 
 def _blocks(path: Path) -> Iterator[list[bytes]]:
@@ -253,25 +258,22 @@ def _decoded(line: bytes) -> tuple[str, bool]:
 
 
 _ODD = """
-    SELECT row FROM (SELECT row_number() OVER () - 1 AS row, trim(text, e' \\t\\r') AS text FROM texts)
-    WHERE text <> '' AND (
-        NOT json_valid(text) OR text[1] <> '{' OR contains(text, 'NaN') OR contains(text, 'Infinity')
-        OR contains(text, '\\ud') OR contains(text, '\\uD')
-        OR (length(text) > 2000 AND length(text) - length(replace(replace(text, '[', ''), '{', '')) > 64)
-        OR regexp_matches(text, '[0-9][eE][+]?[0-9]{3}')
-    )
+    SELECT row FROM texts WHERE text <> '' AND (
+        NOT json_valid(text) OR NOT starts_with(text, '{') OR contains(text, 'NaN') OR contains(text, 'Infinity')
+        OR contains(text, '\\ud') OR contains(text, '\\uD') OR (
+            strlen(text) > 2000 AND strlen(text) - strlen(replace(replace(text, '[', ''), '{', '')) > 64
+        )
+    ) ORDER BY row
 """
 
 
-def _odd_lines(positions: Any, texts: pa.Array, rejects: list[Reject]) -> Batch:
+def _odd_lines(duck: Any, positions: Any, texts: pa.Array, rejects: list[Reject]) -> Batch:
     """Return a batch in which every line that DuckDB and Python might read differently was read by Python."""
     import pyarrow as pa
 
-    from rca.sources.stored import connection
-
-    with connection() as duck:
-        duck.register("texts", pa.table({"text": texts}))
-        odd = [row for (row,) in duck.execute(_ODD).fetchall()]
+    duck.register("texts", pa.table({"row": pa.array(np.arange(len(texts))), "text": texts}))
+    odd = [row for (row,) in duck.execute(_ODD).fetchall()]
+    duck.unregister("texts")
     if odd:
         replaced = texts.to_pylist()
         for row in odd:
@@ -288,7 +290,7 @@ def _odd_lines(positions: Any, texts: pa.Array, rejects: list[Reject]) -> Batch:
     return Batch(positions, texts, "line", tuple(sorted(rejects)))
 
 
-def read_json(path: Path, source: Source) -> Iterator[Batch]:
+def read_json(path: Path, source: Source, duck: Any = None) -> Iterator[Batch]:
     """Yield the objects of a JSON file: a list, or one object; ``records`` of the source points at the list."""
     content = _pointed(documents.document(path), source, path.name)
     items = content if isinstance(content, list) else [content]
@@ -319,7 +321,7 @@ def _pointed(content: Any, source: Source, file: str) -> Any:
     return content
 
 
-def read_parquet(path: Path, source: Source) -> Iterator[Batch]:
+def read_parquet(path: Path, source: Source, duck: Any = None) -> Iterator[Batch]:
     """Yield the rows of a Parquet file; times that the file types become ISO 8601 texts, the rest text or JSON."""
     import pyarrow as pa
     from pyarrow import parquet
@@ -354,7 +356,7 @@ def _parquet_rows(table: Any, file: str) -> Iterator[tuple[int, Any]]:
             yield number, record
 
 
-READERS: Mapping[str, Callable[[Path, Source], Iterator[Batch]]] = {
+READERS: Mapping[str, Callable[[Path, Source, Any], Iterator[Batch]]] = {
     "csv": read_csv,
     "json": read_json,
     "jsonl": read_jsonl,

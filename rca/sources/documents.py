@@ -12,6 +12,7 @@ import json
 import zipfile
 from collections import Counter
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -126,28 +127,21 @@ def objects(path: Path, *keys: str) -> Iterator[Record]:
     tuple
         Position, locator (``line 3``, or a JSON pointer such as ``/items/2``), and the object or a `Reject`.
     """
-    try:
-        content = document(path)
-    except UnsafeInput:
-        raise
-    except InputError as error:
-        found = list(_first_lines(path))
-        if not found:
-            raise error
+    if _is_lines(path):
         yield from json_lines(path)
-        return
-    yield from _listed(content, keys)
+    else:
+        yield from _listed(document(path), keys)
 
 
-def _first_lines(path: Path) -> Iterator[Record]:
-    """Yield the first line if it is an object by itself: then the file is JSON lines."""
-    first = next(lines(path), None)
-    if first is not None and isinstance(first[2], str):
-        try:
-            if isinstance(json_text(first[2]), dict):
-                yield first
-        except InputError:
-            return
+def _is_lines(path: Path) -> bool:
+    """Return whether the first line is an object by itself, and another line follows: then the file is JSON lines."""
+    first, *others = [text for _, _, text in islice(lines(path), 2)] or [""]
+    if not others or not isinstance(first, str) or not first.lstrip().startswith("{"):
+        return False
+    try:
+        return isinstance(json_text(first), dict)
+    except InputError:
+        return False
 
 
 def _listed(content: Any, keys: tuple[str, ...]) -> Iterator[Record]:

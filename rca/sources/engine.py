@@ -17,7 +17,7 @@ from rca.sources import batches, formats
 from rca.sources.itemrows import from_items
 from rca.sources.mapping import Plan
 from rca.sources.rows import NOT_A_TIME, Clockwork, Tally, from_batch
-from rca.sources.store import Runs
+from rca.sources.runs import Runs
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -109,7 +109,7 @@ def _tables(source: Source, name: str, path: Path, duck: Any, done: Imported) ->
     file = Path(name).name
     if source.reader in batches.READERS:
         plan, clock = Plan(source), Clockwork(source)
-        for batch in batches.READERS[source.reader](path, source):
+        for batch in batches.READERS[source.reader](path, source, duck):
             yield source.table, *from_batch(duck, batch, plan, file, clock, done.tally)
             if len(batch.positions):
                 done.last_position[name] = int(batch.positions[-1])

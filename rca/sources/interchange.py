@@ -71,14 +71,14 @@ def to_timesketch(events: pd.DataFrame, path: str | Path) -> Path:
     Raises
     ------
     InputError
-        Another ending; columns that are not as the schema wants them; or text that is no Unicode, for CSV.
+        Another ending, or columns that are not as the schema wants them.
 
     Notes
     -----
     An undated event has an empty ``datetime``: Timesketch says that it passes it over, and nothing is invented; read
-    back it is undated again. In CSV, a text that a spreadsheet would compute (it begins with ``=``, ``+``, ``-``, ``@``, a
-    tab or a line end) gets an apostrophe before it, and the column ``rca_quoted`` names the columns of that row in
-    which this was done, so that reading takes off just these. In JSON lines texts are as they are.
+    back it is undated again. In CSV, a text that a spreadsheet would compute (it begins with ``=``, ``+``, ``-``,
+    ``@``, a tab or a line end) gets an apostrophe before it, and the column ``rca_quoted`` names the columns of that
+    row in which this was done, so that reading takes off just these. In JSON lines texts are as they are.
 
     What read back is the same: times with their text and basis, system, kind, severity, message, actor, ref, trace_id,
     attributes, count. The other columns describe the former import (source, position, locator, hash, offset, id); they
@@ -94,8 +94,7 @@ def to_timesketch(events: pd.DataFrame, path: str | Path) -> Path:
     path = Path(path)
     frame = schema.check(events, "events", where="events to export")
     if path.suffix == ".jsonl":
-        # ASCII, so that half of a surrogate pair, which JSON can hold, is kept
-        return files.write(path, "".join(json.dumps(row) + "\n" for row in _rows(frame)))
+        return files.write(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in _rows(frame)))
     if path.suffix != ".csv":
         raise InputError(
             f"{path.name}: Timesketch imports files that end in .csv or .jsonl, not {shorten(path.suffix)}"
@@ -106,12 +105,7 @@ def to_timesketch(events: pd.DataFrame, path: str | Path) -> Path:
     writer = csv.DictWriter(out, names, restval="")
     writer.writeheader()
     writer.writerows(map(_quoted, _rows(frame)))
-    try:
-        return files.write(path, out.getvalue())
-    except UnicodeEncodeError as error:
-        raise InputError(
-            f"{path.name}: a text is no Unicode ({error.reason}); write .jsonl, which can hold it"
-        ) from error
+    return files.write(path, out.getvalue())
 
 
 def _own(name: str) -> str:

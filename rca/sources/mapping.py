@@ -8,7 +8,7 @@ other spellings are left to `rca.times`, which is the one place that knows them.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -34,7 +34,6 @@ _PLAUSIBLE = (631_152_000, 4_133_980_800)  # the years 1990 to 2100, in seconds
 _CLOCK = r"(19|20)\d\d-[01]\d-[0-3]\d[T ]([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,6})?"
 _ZONED = _CLOCK + r"(Z|[+-](0\d|1[0-4]):[0-5]\d)"
 _NUMBER = r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[-+]?[0-9]+)?|[-+]?inf(inity)?|nan"
-_BLANK = "e' \\t\\n\\r\\f\\v\u00a0'"
 
 
 @dataclass(frozen=True)
@@ -79,8 +78,8 @@ class Plan:
         """The columns that are times."""
         return [name for name in MAPPABLE[self.source.table] if schema.COLUMNS[self.source.table][name] == UTC]
 
-    def query(self, file: str, unit: str, typed: frozenset[str] = frozenset()) -> str:
-        """Return the query over a table ``batch (position, text)``.
+    def query(self, file: str, unit: str, present: Collection[str], typed: frozenset[str] = frozenset()) -> str:
+        """Return the query over a table ``batch (position, text)``, whose records have the fields `present`.
 
         Its columns are ``position``, ``locator``, ``hex`` (SHA-256 of the record), ``id_hex`` (of the native
         id, where there is one), ``attributes``, each column of the table as text, and for each time the
@@ -88,17 +87,19 @@ class Plan:
         where it names none) and the text; both are empty where `rca.times` has to read the text.
         """
         paths: list[str] = []
-        texts = {name: self._text(name, paths) for name in MAPPABLE[self.source.table]}
+        absent = {name for name in self.fields if name not in self.source.columns and name not in present}
+        texts = {
+            name: _EMPTY if name in absent and name not in self.source.values else self._text(name, paths)
+            for name in MAPPABLE[self.source.table]
+        }
         native = self._part(self.source.native_id, paths) if self.source.native_id else "''"
         wanted = ", ".join(map(_quoted, paths)) or "'/'"
         patch = {part: None for parts in self.fields.values() for part in parts}
         columns = [f"{text} AS {name}" for name, text in texts.items()]
-        outer = [part for name in self.times for part in self._time(name, typed)]
+        outer = [part for name in self.times for part in self._time(name, typed, texts[name] == _EMPTY)]
         if self.source.table == "metrics":
-            outer.append(
-                f"CASE WHEN regexp_full_match(lower(value), '{_NUMBER}') THEN TRY_CAST(value AS DOUBLE) END AS number"
-            )
-            outer.append(f"regexp_full_match(lower(value), '{_NUMBER}') AS is_number")
+            good = f"regexp_full_match(lower(trim(value)), '{_NUMBER}')"
+            outer += [f"CASE WHEN {good} THEN TRY_CAST(trim(value) AS DOUBLE) END AS number", f"{good} AS is_number"]
         return f"""
             WITH record AS (
                 SELECT position, text, json_extract_string(text, [{wanted}]) AS v FROM batch
@@ -110,11 +111,11 @@ class Plan:
             )
             SELECT *, CASE WHEN native <> '' THEN sha256('id:' || native) END AS id_hex
                 {"".join(f", {part}" for part in outer)}
-            FROM plain ORDER BY position
+            FROM plain
         """
 
     def _text(self, name: str, paths: list[str]) -> str:
-        """Return the expression of one column as text: fields joined, words replaced, spaces around cut."""
+        """Return the expression of one column as text: fields joined, words replaced."""
         if name in self.source.constant:
             text = _quoted(self.source.constant[name])
         else:
@@ -128,7 +129,7 @@ class Plan:
         if words:
             cases = " ".join(f"WHEN {_quoted(old)} THEN {_quoted(new)}" for old, new in words.items())
             text = f"CASE {text} {cases} ELSE {text} END"
-        return f"trim({text}, {_BLANK})"
+        return text
 
     @staticmethod
     def _part(field: str, paths: list[str]) -> str:
@@ -140,8 +141,8 @@ class Plan:
             found.append(f"v[{paths.index(pointer) + 1}]")
         return f"coalesce({', '.join(found)}, '')"
 
-    def _time(self, name: str, typed: frozenset[str]) -> list[str]:
-        form = self.source.time.format
+    def _time(self, name: str, typed: frozenset[str], empty: bool) -> list[str]:
+        form = "" if empty else self.source.time.format
         if typed.intersection(self.fields.get(name, ())):
             form = "iso8601"
         utc = local = "NULL::BIGINT"

@@ -16,7 +16,7 @@ from rca.incident import Incident
 from rca.progress import track
 from rca.sources import derived, references, spans
 from rca.sources.engine import Imported, import_source
-from rca.sources.store import Runs
+from rca.sources.runs import Runs
 from rca.sources.stored import KEYS, connection, frame
 
 __all__ = ["IN_MEMORY", "ImportReport", "Records", "Stored", "read", "store"]

@@ -16,6 +16,7 @@ from rca.incident.model import Source
 from rca.sources import documents, formats
 from rca.sources.batches import READERS
 from rca.sources.items import Head, Reject
+from rca.sources.stored import connection
 
 __all__ = ["guess", "head", "reader"]
 
@@ -196,7 +197,8 @@ def guess(path: Path, source: Source) -> dict[str, Any]:
 
 
 def _sample(path: Path, source: Source) -> list[dict[str, Any]]:
-    batch = next(iter(READERS[source.reader](path, source)), None)
+    with connection() as duck:
+        batch = next(iter(READERS[source.reader](path, source, duck)), None)
     if batch is None:
         return []
     found = [documents.json_text(text) for text in batch.texts[:_SAMPLE].to_pylist() if text.strip()]

@@ -1,52 +1,48 @@
-"""Times: text to UTC, never by guessing a zone.
-
-A text either names its offset, or the source declares its zone, or it is an error. Ambiguous and
-non-existing local times (the hours when clocks change) are errors too.
-"""
+"""One time, or a column of them, as an export gives it: text, number or typed value."""
 
 from __future__ import annotations
 
 import datetime as dt
 import re
 from collections.abc import Hashable, Sequence
-from functools import cache
-from zoneinfo import ZoneInfo, available_timezones
+from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from rca.errors import InputError, UnknownName, did_you_mean, shorten
+from rca.times.counts import SCALES, count, in_range
+from rca.times.instants import OUT_OF_RANGE, check_offset, checked, instant
+from rca.times.spellings import ISO, spelled
+from rca.times.zones import from_wall, zone
 
-__all__ = ["FORMATS", "UTC", "check_form", "parse", "parse_column", "show", "zone", "zone_basis"]
+__all__ = ["FORMATS", "UTC", "Moment", "check_form", "moment", "parse", "parse_column", "show", "zone_basis"]
 
 UTC = "datetime64[ns, UTC]"
-FORMATS = ("iso8601", "epoch_s", "epoch_ms", "epoch_us", "epoch_ns")
-_ISO = re.compile(
-    r"(?P<date>\d{4}-\d{2}-\d{2})(?:[T ](?P<clock>\d{2}:\d{2}(?::\d{2}(?:[.,]\d{1,9})?)?)"
-    r"(?: ?(?P<offset>Z|UTC|[+-](?:[01]\d|2[0-3])(?::?[0-5]\d)?))?)?",
-    re.ASCII | re.IGNORECASE,
-)
-_NUMBER = re.compile(r"(?P<sign>-?)(?P<whole>\d{1,30})(?:\.(?P<fraction>\d+))?", re.ASCII)
-_NANOSECONDS = {"epoch_s": 10**9, "epoch_ms": 10**6, "epoch_us": 10**3, "epoch_ns": 1}
-_PLAUSIBLE = range(1990, 2101)  # of counts and of patterns, where a wrong unit or field still gives some time
+FORMATS = ("iso8601", *SCALES)
+_PLAUSIBLE = range(1990, 2101)  # of patterns, where a wrong field still gives some time
 _LISTED = 5
+_EXACT = 2**53  # the first integer that a 64-bit float may have rounded to
+_REMEDY = "declare the zone of this source (time: {zone: Europe/Berlin})"
+_MISSING = np.iinfo(np.int64).min
 
 
-@cache
-def _zones() -> frozenset[str]:
-    return frozenset(available_timezones())
+class Moment(NamedTuple):
+    """A time as an export gives it.
 
-
-def zone(name: str) -> ZoneInfo:
-    """Return the time zone called `name` (IANA, such as ``Europe/Berlin``).
-
-    Raises
-    ------
-    UnknownName
-        If there is no such zone, with the nearest name.
+    Attributes
+    ----------
+    ns : int or None
+        Nanoseconds since 1970 in UTC; None when undated.
+    text : str
+        As received.
+    basis : str
+        How its zone is known: ``explicit``, ``declared``, ``assumed``, or empty when undated.
     """
-    if name not in _zones():
-        raise UnknownName(f"unknown time zone {shorten(name)}{did_you_mean(name, _zones())}")
-    return ZoneInfo(name)
+
+    ns: int | None
+    text: str
+    basis: str
 
 
 def check_form(form: str) -> str:
@@ -111,7 +107,12 @@ def parse(text: str, *, where: str = "time") -> pd.Timestamp:
         ...
     rca.errors.InputError: time: '2025-11-18 12:20' has no time zone; write an offset such as Z or +01:00
     """
-    return _one(text.strip(), "iso8601", None, where, "write an offset such as Z or +01:00")
+    text = text.strip()
+    try:
+        ns, _ = instant(text, None, "write an offset such as Z or +01:00", iso_only=True)
+    except InputError as error:
+        raise InputError(f"{where}: {shorten(text)} {error}") from error
+    return pd.Timestamp(ns, unit="ns", tz="UTC")
 
 
 def parse_column(
@@ -159,98 +160,124 @@ def parse_column(
     check_form(form)
     if zone_name is not None:
         zone(zone_name)
-    remedy = "declare the zone of this source in incident.yaml (time: {zone: Europe/Berlin})"
+    if values.dtype.kind == "f" and values.dtype.itemsize < 8 and values.notna().any():
+        raise InputError(
+            f"{where}: times are numbers of {values.dtype}, which has rounded them; export integers or text"
+        )
     numbers = rows if rows is not None else range(1, len(values) + 1)
-    known: dict[str | dt.date, pd.Timestamp] = {}
-    out, problems = [], []
-    for row, value in zip(numbers, values, strict=True):
-        key = value if isinstance(value, dt.date) and not pd.isna(value) else _text(value)
-        if key == "":
-            out.append(pd.NaT)
-            continue
-        if key not in known:
-            try:
-                known[key] = _one(key, form, zone_name, f"{where}: {unit} {row}", remedy)
-            except InputError as error:
-                problems.append(str(error))
-                known[key] = pd.NaT
-        out.append(known[key])
+    known: dict[str, int] = {"": _MISSING}
+    out, problems = np.full(len(values), _MISSING, dtype=np.int64), []
+    for place, (row, value) in enumerate(zip(numbers, values, strict=True)):
+        try:
+            key = _key(value)
+            if not isinstance(key, str):
+                out[place], _ = _read(key, form, zone_name)
+            elif key in known:
+                out[place] = known[key]
+            else:
+                known[key] = _MISSING  # a wrong text is named once
+                known[key], _ = _read(key, form, zone_name)
+                out[place] = known[key]
+        except InputError as error:
+            problems.append(f"{where}: {unit} {row}: {shorten(value)} {error}")
     if problems:
         more = [f"{where}: and {len(problems) - _LISTED} more values like these"] if len(problems) > _LISTED else []
         raise InputError("\n".join(problems[:_LISTED] + more))
-    return pd.Series(pd.DatetimeIndex(out, dtype=UTC) if out else [], index=values.index, dtype=UTC)
+    return pd.Series(pd.DatetimeIndex(out.view("datetime64[ns]"), tz="UTC"), index=values.index, dtype=UTC)
 
 
-def _text(value: object) -> str:
-    if value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and value != value):
+def _key(value: object) -> str | dt.date:
+    """Return a value as text, or as the typed time that it is; a missing one is empty."""
+    if isinstance(value, str):
+        return value.strip()
+    if value is None or value is pd.NA or value is pd.NaT:
         return ""
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
+    if isinstance(value, dt.date):
+        return value
+    if isinstance(value, (float, np.floating)):
+        if value != value:
+            return ""
+        if not isinstance(value, float) or abs(value) >= _EXACT:
+            raise InputError("is a floating-point number that has lost digits; export integers or text")
+        return str(int(value)) if value.is_integer() else repr(float(value))
     return str(value).strip()
 
 
-def _one(value: str | dt.date, form: str, zone_name: str | None, where: str, remedy: str) -> pd.Timestamp:
-    """Return one time as UTC, or raise with its place."""
-    found = f"{where}: {shorten(value)}"
-    try:
-        stamp = _stamp(value, form).as_unit("ns")
-        if stamp.tzinfo is None and zone_name is None:
-            raise InputError(f"has no time zone; {remedy}")
-        if stamp.tzinfo is None:
-            stamp = _localize(stamp, zone(str(zone_name)))
-        return stamp.tz_convert("UTC")
-    except InputError as error:
-        raise InputError(f"{found} {error}") from error
-    except (pd.errors.OutOfBoundsDatetime, OverflowError) as error:
-        raise InputError(f"{found} is out of range: times lie in the years 1678 to 2261") from error
-    except ValueError as error:
-        reason = shorten(str(error).partition("\n")[0], 120)
-        raise InputError(f"{found} is not a time of the form {form} ({reason})") from error
-
-
-def _stamp(value: str | dt.date, form: str) -> pd.Timestamp:
-    """Return a time as it is written, with its zone where it names one; messages go on after the time."""
-    if isinstance(value, dt.date):
-        return pd.Timestamp(value)
-    if form in _NANOSECONDS:
-        return _epoch(value, form)
+def _read(value: str | dt.date, form: str, zone_name: str | None) -> tuple[int, str]:
+    """Return one time in nanoseconds and the basis of its zone; messages go on after the time."""
+    if not isinstance(value, str):
+        return _typed(value, zone_name)
     if form == "iso8601":
-        match = _ISO.fullmatch(value)
-        if not match:
-            raise InputError("is not an ISO 8601 time such as 2025-11-18T11:20:00Z")
-        offset = (match["offset"] or "").upper().replace("UTC", "Z")
-        return pd.Timestamp(f"{match['date']}T{(match['clock'] or '00:00').replace(',', '.')}{offset}")
-    stamp = pd.Timestamp(dt.datetime.strptime(value, form))
-    if stamp.year not in _PLAUSIBLE:
-        raise InputError(f"read as {form} is the year {stamp.year}")
-    return stamp
+        return instant(value, zone_name, _REMEDY)
+    if form in SCALES:
+        return count(value, form), "explicit"
+    return _typed(_pattern(value, form), zone_name)
 
 
-def _localize(stamp: pd.Timestamp, declared: ZoneInfo) -> pd.Timestamp:
+def _pattern(text: str, form: str) -> dt.datetime:
     try:
-        return stamp.tz_localize(declared, ambiguous="raise", nonexistent="raise")
-    except pd.errors.OutOfBoundsDatetime:
-        raise
-    except ValueError as error:
-        raise InputError(
-            f"is ambiguous or does not exist in {declared.key} (clock change); write its offset"
-        ) from error
+        time = dt.datetime.strptime(text, form)
+    except (ValueError, OverflowError) as error:
+        raise InputError(f"is not a time of the form {form} ({shorten(error, 120)})") from error
+    if time.year not in _PLAUSIBLE:
+        raise InputError(f"read as {form} is the year {time.year}")
+    offset = time.utcoffset()
+    if offset is not None:
+        check_offset(offset // dt.timedelta(seconds=1))
+    return time
 
 
-def _epoch(text: str, form: str) -> pd.Timestamp:
-    """Return a count since 1970 as UTC; integers never pass through float."""
-    scale = _NANOSECONDS[form]
-    match = _NUMBER.fullmatch(text)
-    if not match:
-        raise InputError(f"is not a plain number, but the form is {form}")
-    digits = len(str(scale)) - 1
-    count = int(match["whole"]) * scale + int((match["fraction"] or "")[:digits].ljust(digits, "0") or 0)
-    fits = count < 2**63
-    stamp = pd.Timestamp(-count if match["sign"] else count, unit="ns", tz="UTC") if fits else None
-    if stamp is None or stamp.year not in _PLAUSIBLE:
-        year = stamp.year if stamp is not None else "2262 or later"
-        raise InputError(f"read as {form} is the year {year}; is the unit right?")
-    return stamp
+def _typed(value: dt.date, zone_name: str | None) -> tuple[int, str]:
+    try:
+        stamp = pd.Timestamp(value).as_unit("ns")
+    except (pd.errors.OutOfBoundsDatetime, OverflowError) as error:
+        raise InputError(OUT_OF_RANGE) from error
+    if stamp.tzinfo is not None:
+        return checked(int(stamp.value)), "explicit"
+    if zone_name is None:
+        raise InputError(f"has no time zone; {_REMEDY}")
+    return checked(from_wall(int(stamp.value), zone_name)), "declared"
+
+
+def moment(value: object, *, form: str = "iso8601", zone_name: str | None = None) -> Moment:
+    """Return one time of an export; a missing or empty value is undated.
+
+    Parameters
+    ----------
+    value : object
+        Text, a number, or a typed time.
+    form : str, default "iso8601"
+        One of `FORMATS`, or a ``strptime`` pattern.
+    zone_name : str, optional
+        Zone of a time that names none, as declared for the source.
+
+    Returns
+    -------
+    Moment
+        In nanoseconds since 1970.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, or names no zone and none is declared; without a place.
+
+    Examples
+    --------
+    >>> moment(1763464800, form="epoch_s")
+    Moment(ns=1763464800000000000, text='1763464800', basis='explicit')
+    """
+    if type(value) is int and form in SCALES:
+        ns = value * SCALES[form]
+        if in_range(ns):
+            return Moment(ns, str(value), "explicit")
+    try:
+        key = value.strip() if type(value) is str else _key(value)
+        if not key:
+            return Moment(None, "", "")
+        ns, basis = _read(key, form, zone_name)
+    except InputError as error:
+        raise InputError(f"time: {shorten(value)} {error}") from error
+    return Moment(ns, str(key), basis)
 
 
 def zone_basis(value: object, form: str) -> str:
@@ -261,13 +288,18 @@ def zone_basis(value: object, form: str) -> str:
     >>> zone_basis("2025-11-18T11:20Z", "iso8601"), zone_basis("18.11.2025 12:20", "%d.%m.%Y %H:%M")
     ('explicit', 'declared')
     """
-    text = _text(value)
-    if not text:
-        return ""
-    if isinstance(value, dt.datetime):
-        return "declared" if value.tzinfo is None else "explicit"
-    match = _ISO.fullmatch(text) if form == "iso8601" else None
-    named = match["offset"] if match else form in _NANOSECONDS or "%z" in form
+    try:
+        key = _key(value)
+        if not key:
+            return ""
+        if not isinstance(key, str):
+            return "explicit" if isinstance(key, dt.datetime) and key.tzinfo is not None else "declared"
+        if form != "iso8601":
+            return "explicit" if form in SCALES or "%z" in form else "declared"
+        match = ISO.fullmatch(key)
+        named = match["offset"] if match else any(spelled(key)[4:])
+    except InputError:
+        return "declared"
     return "explicit" if named else "declared"
 
 
