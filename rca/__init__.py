@@ -4,10 +4,11 @@ One idiom everywhere: ``import rca``, then ``rca.module.verb(...)``. Each module
 that ``import rca`` costs nothing.
 
 The incident folder
-    ``incident`` (load, new, check), ``sources`` (read exports), ``modelfile`` and ``tables`` (models and data),
-    ``evidence`` (hashes), ``conclusions`` (what people concluded), ``schema`` and ``vocabulary`` (columns, words)
+    ``incident`` (load, new, check), ``sources`` (read exports), ``annotations`` (tags and notes on events),
+    ``custody`` and ``evidence`` (who added what, hashes), ``redact`` (personal data), ``modelfile`` and ``tables``
+    (models and data), ``conclusions`` (what people concluded), ``schema`` and ``vocabulary`` (columns, words)
 What happened between systems
-    ``timeline``, ``graph``, ``cascade``, ``changes``
+    ``timeline``, ``clocks``, ``signals``, ``graph``, ``cascade``, ``changes``
 What happened inside the model's world
     ``shapdiff``, ``drift``, ``impact``
 What people conclude
@@ -16,19 +17,20 @@ Showing and reporting
     ``plots``, ``show``, ``report``, ``training``
 """
 
-from __future__ import annotations
-
 import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rca import (
+        annotations as annotations,
         conclusions as conclusions,
+        custody as custody,
         errors as errors,
         evidence as evidence,
         incident as incident,
         modelfile as modelfile,
         plots as plots,
+        redact as redact,
         report as report,
         schema as schema,
         sources as sources,
@@ -47,7 +49,14 @@ if TYPE_CHECKING:
     )
     from rca.display import show as show
     from rca.models import drift as drift, impact as impact, shapdiff as shapdiff
-    from rca.systems import cascade as cascade, changes as changes, graph as graph, timeline as timeline
+    from rca.systems import (
+        cascade as cascade,
+        changes as changes,
+        clocks as clocks,
+        graph as graph,
+        signals as signals,
+        timeline as timeline,
+    )
 
 __version__ = "0.1.0"
 
@@ -55,11 +64,11 @@ _MODULES = {
     **{
         name: f"rca.{name}"
         for name in (
-            "conclusions", "errors", "evidence", "incident", "modelfile", "plots", "report", "schema", "sources",
-            "tables", "times", "training", "vocabulary",
+            "annotations", "conclusions", "custody", "errors", "evidence", "incident", "modelfile", "plots", "redact",
+            "report", "schema", "sources", "tables", "times", "training", "vocabulary",
         )
     },
-    **{name: f"rca.systems.{name}" for name in ("cascade", "changes", "graph", "timeline")},
+    **{name: f"rca.systems.{name}" for name in ("cascade", "changes", "clocks", "graph", "signals", "timeline")},
     **{name: f"rca.models.{name}" for name in ("drift", "impact", "shapdiff")},
     **{name: f"rca.causes.{name}" for name in ("actions", "findings", "fishbone", "fmea", "language", "whys")},
 }  # fmt: skip

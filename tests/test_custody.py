@@ -357,6 +357,10 @@ def test_the_same_content_gives_the_same_bytes(folder, tmp_path):
     one = custody.seal(folder, tmp_path / "one.zip")
     two = custody.seal(tmp_path / "copy/incident", tmp_path / "two.zip")
     assert one.read_bytes() == two.read_bytes()
+    with zipfile.ZipFile(one) as archive:
+        held = [(member.date_time, member.external_attr >> 16) for member in archive.infolist()]
+        assert set(held) == {((1980, 1, 1, 0, 0, 0), 0o100644)}
+        assert archive.namelist()[:-2] == sorted(archive.namelist()[:-2])
 
 
 def test_the_script_in_the_archive_and_common_tools_agree(sealed, tmp_path):

@@ -106,7 +106,10 @@ def test_row_counts_and_failed_checks_of_openlineage_data_sets_are_kept(path):
     record = run_event(
         inputs=[dataset("raw", inputFacets={"dataQualityAssertions": checks})],
         outputs=[
-            dataset("features", outputFacets={"outputStatistics": {"_producer": "p", "rowCount": 7, "size": 2**60 + 1}})
+            dataset(
+                "features",
+                outputFacets={"outputStatistics": {"_producer": "p", "rowCount": 7, "exact": True, "size": 2**60 + 1}},
+            )
         ],
     )
     items = read(path, "openlineage", record)
@@ -205,7 +208,9 @@ def test_a_dbt_manifest_gives_each_edge_once_also_of_a_version_without_parent_ma
         }
     }
     new = artefact(
-        "manifest", **nodes, parent_map={"model.c": ["seed.a", "source.b"], "seed.a": [], "model.c/1": ["model.c"]}
+        "manifest",
+        **nodes,
+        parent_map={"model.c": ["seed.a", "source.b"], "seed.a": [], "model.c/1": ["model.c", "model.c/1"]},
     )
     for content in (new, artefact("manifest", **nodes)):
         edges = [(fields["cause"], fields["effect"]) for fields in kept(read(path, "dbt", content), "dependencies")]
@@ -290,6 +295,22 @@ def test_a_sqlite_file_that_is_not_of_mlflow_or_is_damaged_is_said(path, databas
     connection.close()
     with pytest.raises(InputError, match="it has no table experiments, metrics"):
         read(other, "mlflow")
+    quoting = path.with_name("quoting.db")
+    quoting.write_bytes(
+        data.replace(b"tablerunsruns", b"table\xcc\xccnsruns").replace(b"CREATE TABLE runs (", b"CREATE TABLE runs )")
+    )
+    with pytest.raises(InputError, match="not readable as a SQLite file"):
+        read(quoting, "mlflow")
+
+
+def test_a_virtual_table_of_a_sqlite_file_is_not_run(path):
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE experiments (a)")
+        connection.execute("CREATE TABLE metrics (a)")
+        connection.execute("CREATE VIRTUAL TABLE runs USING fts5(run_uuid)")
+    connection.close()
+    with pytest.raises(InputError, match="it has no table runs"):
+        read(path, "mlflow")
 
 
 def answers(*pairs):
@@ -304,6 +325,7 @@ def test_saved_mlflow_answers_are_read_whatever_the_order_of_their_lines(path):
         "info": {"run_id": "a", "experiment_id": "1", "status": "FINISHED", "start_time": T * 1000, "end_time": T * 1000 + 5,
                  "lifecycle_stage": "active", "run_name": "first", "user_id": "kim"},
         "data": {"params": [{"key": "lr", "value": "0.1"}], "metrics": [{"key": "auc", "value": 0.5, "timestamp": T * 1000, "step": 0}]},
+        "inputs": {"dataset_inputs": [{"dataset": {"name": name, "digest": "d"}} for name in ("fraud", "transactions")]},
     }  # fmt: skip
     lines = [
         ("metrics/get-history", {"run_id": "a", "metric_key": "auc"}, {"metrics": [
@@ -323,12 +345,17 @@ def test_saved_mlflow_answers_are_read_whatever_the_order_of_their_lines(path):
     items = [item for item in items if not isinstance(item, Reject)]
     assert [fields["value"] for fields in kept(items, "metrics")] == [0.5, None]
     assert [fields["ref"] for fields in kept(items)] == ["a", "card/9", "card/10", "card/10"]
+    edges = [(fields["cause"], fields["effect"]) for fields in kept(items, "dependencies")]
+    assert edges == [("transactions", "fraud"), ("fraud", "card")]
     alias = kept(items)[-1]
     assert alias["time"].ns is None and alias["time_earliest"].ns == T * 10**9 + 7_000_000
     assert [item.position for item in items] == sorted(item.position for item in items)
 
 
-@pytest.mark.parametrize("url", ["file:///etc/passwd", "http://name:secret@example.org", "example.org", "http://h?x=1"])
+@pytest.mark.parametrize(
+    "url",
+    ["file:///etc/passwd", "http://name:secret@example.org", "http://name@example.org", "example.org", "http://h?x=1"],
+)
 def test_mlflow_is_pulled_from_plain_http_addresses_only(url, tmp_path):
     with pytest.raises(InputError, match="wanted an address") as caught:
         mlflow.pull(url, into=tmp_path)

@@ -194,6 +194,14 @@ def test_a_long_quiet_stretch_is_shortened_and_marked_with_its_length():
     assert sum("2025-03-01" in label for label in shown) == sum("2025-03-10" in label for label in shown) == 1
 
 
+def test_a_stretch_in_which_something_may_have_happened_is_not_quiet():
+    table = events(["alert"] * 40 + ["statement"])
+    table.loc[20:39, "time"] += pd.Timedelta(days=9)
+    table.loc[40, "time"] = pd.NaT
+    table.loc[40, ["time_earliest", "time_latest"]] = [START, START + pd.Timedelta(days=9)]
+    assert not draw(table).texts
+
+
 def test_an_even_timeline_has_no_shortened_stretch():
     table = events(["alert"] * 9)
     table["time"] = START + pd.to_timedelta(range(9), unit="h")

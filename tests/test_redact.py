@@ -349,6 +349,7 @@ HIDDEN = st.sampled_from(["Jane Doe", "ann@x.example", "203.0.113.9", "+49 30 90
 
 @given(st.lists(st.one_of(WORDS, HIDDEN), max_size=6).map(" ".join))
 @example("\x1a\x1a 203.0.113.9\x1aJane Doe")
+@example("Jane\x1aDoe")
 @example("(P-12345678) person P-1234 e-mail P-abcdef")
 def test_redacting_twice_is_redacting_once(text):
     once = ONE.text(text)

@@ -385,6 +385,13 @@ def test_who_knew_what_when_is_told_by_role():
     assert not known["role"].isin(PEOPLE["name"]).any()
 
 
+def test_an_actor_who_hands_over_is_told_once():
+    table = happened((0, "handed_over", {"actor": "kpark", **attributes(**{"from": "Kim Park", "to": "Ada"})}))
+    same = happened((0, "handed_over", {"actor": "Ada", **attributes(**{"from": "Ada", "to": "Kim Park"})}))
+    assert timeline.knowledge(same, PEOPLE)["part"].tolist() == ["from", "to"]
+    assert timeline.knowledge(table, PEOPLE)["part"].tolist() == ["from", "to"]
+
+
 def test_a_name_that_two_roles_share_shows_both():
     people = pd.DataFrame({"name": ["Kim", "Kim"], "role": ["analyst", "manager"]})
     known = timeline.knowledge(happened((0, "decided", {"actor": "kim"})), people)
@@ -530,14 +537,12 @@ def test_an_alert_within_the_interval_of_the_sign_may_have_come_before_it():
 
 def test_clock_corrections_are_kept_and_the_corrected_event_wins():
     plain = events(("a", 10, "log", "x", "m"))
-    moved = plain.assign(
-        time=plain["time"] - MINUTE, offset=pd.Series([MINUTE], dtype="timedelta64[ns]"), offset_method="12 anchors"
-    )
-    for order in ((plain, moved), (moved, plain)):
-        merged = timeline.merge(*order)
-        assert merged[["time", "offset", "offset_method"]].values.tolist() == [
-            [START + 9 * MINUTE, MINUTE, "12 anchors"]
-        ]
+    for offset in (MINUTE, -MINUTE):
+        offsets = pd.Series([offset], dtype="timedelta64[ns]")
+        moved = plain.assign(time=plain["time"] - offset, offset=offsets, offset_method="12 anchors")
+        for order in ((plain, moved), (moved, plain)):
+            row = timeline.merge(*order)[["time", "offset", "offset_method"]].values.tolist()
+            assert row == [[START + 10 * MINUTE - offset, offset, "12 anchors"]]
     older = plain.drop(columns=["offset", "offset_method"])
     assert timeline.merge(older)["offset"].tolist() == [pd.Timedelta(0)]
 

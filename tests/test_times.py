@@ -558,6 +558,19 @@ def test_incident_yaml_may_name_1970_and_no_time_that_64_bits_do_not_hold():
             times.parse(text)
 
 
+def test_a_typed_zero_of_a_clock_is_refused_too():
+    for value in (pd.Timestamp(0, tz="UTC"), dt.datetime(1970, 1, 1), dt.date(1970, 1, 1)):
+        with pytest.raises(InputError, match="a clock's zero"):
+            times.moment(value, zone_name="Europe/Berlin")
+
+
+def test_no_reason_is_looked_for_in_a_text_of_any_length():
+    with pytest.raises(InputError, match="in quotes"):
+        times.moment(f"'{'x' * 100}'")
+    with pytest.raises(InputError, match=r"00Z$"):
+        times.moment(f"'{'x' * 1000}'")
+
+
 def test_a_wrong_text_that_is_repeated_is_named_once():
     with pytest.raises(InputError) as caught:
         column("bad", "2025-11-18T11:20Z", "bad", "worse", "bad")

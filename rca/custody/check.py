@@ -179,7 +179,7 @@ def _texts(
         found, breaks = chain(log.split(b"\n")[:-1] if log.endswith(b"\n") else log.split(b"\n") if log else [])
         problems += [f"incident/{line}" for line in breaks]
         last = found[-1][1]["hash"] if found else ""
-        if False:
+        if (last, len(found)) != (head, entries):
             problems.append(f"incident/{LOG}: ends in {last or 'nothing'}, SEAL.json says {head or 'nothing'}")
         if "incident/MANIFEST.json" in there:
             manifest = json.loads(_text(held, there, "incident/MANIFEST.json"))["sha256"]

@@ -157,16 +157,16 @@ class TimeForm(Record):
 
 
 class Clock(Record):
-    """How far the clock of a source was from the others; proposed by `rca.clocks`, accepted by a person.
+    """How far the clock of a source was from the others; proposed by `rca clocks`, accepted by a person.
 
     Attributes
     ----------
     offset : float
         Seconds by which the clock was ahead; taken off its times. Negative when it was behind.
     drift : float
-        Seconds a day by which the offset grew.
+        Parts per million that the clock gained.
     at : Timestamp, optional
-        When the offset was that large; needed where there is drift.
+        True time at which the offset was that large; needed where there is drift.
     low, high : float, optional
         95 % interval of the offset.
     anchors : int
@@ -178,7 +178,7 @@ class Clock(Record):
     """
 
     offset: Number
-    drift: Number = 0.0
+    drift: Annotated[Number, Field(ge=-1e5, le=1e5)] = 0.0
     at: Time | None = None
     low: Number | None = None
     high: Number | None = None

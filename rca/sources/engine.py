@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["Imported", "import_source"]
 
 _LISTED = 5
-_DAY = 86_400 * 10**9
 _PIECE = 5_000
 
 
@@ -156,9 +155,9 @@ def _corrected(rows: pa.Table, source: Source) -> pa.Table:
     for name in [column for column in rows.column_names if column.startswith("time") and column.endswith("_ns")]:
         values = rows.column(name)
         shown = values.fill_null(0).to_numpy()
-        offset = np.full(len(shown), round(clock.offset * 1e9), dtype="int64")
-        if clock.drift and clock.at is not None:
-            offset += np.round((shown - clock.at.value) / _DAY * clock.drift * 1e9).astype("int64")
+        offset = times.ahead(
+            shown, round(clock.offset * 1e9), clock.at.value if clock.at is not None else 0, clock.drift
+        )
         right = pa.array(shown - offset, pa.int64(), mask=values.is_null().to_numpy())
         rows = rows.set_column(rows.column_names.index(name), name, right)
         if name == "time_ns" and "offset_ns" in rows.column_names:

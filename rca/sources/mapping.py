@@ -30,9 +30,9 @@ MAPPABLE: Mapping[str, tuple[str, ...]] = {
     "spans": ("trace_id", "span_id", "parent_id", "system", "name", "time", "status"),
 }  # fmt: skip
 _EPOCH = {"epoch_s": 10**9, "epoch_ms": 10**6, "epoch_us": 10**3, "epoch_ns": 1}
-_PLAUSIBLE = (631_152_000, 4_133_980_800)  # the years 1990 to 2100, in seconds
-_CLOCK = r"(19|20)\d\d-[01]\d-[0-3]\d[T ]([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,6})?"
-_ZONED = _CLOCK + r"(Z|[+-](0\d|1[0-4]):[0-5]\d)"
+_PLAUSIBLE = (946_684_800, 3_155_760_000)  # the years that rca.times takes counts for, in seconds
+_CLOCK = r"(19[89]\d|20\d\d)-[01]\d-[0-3]\d[T ]([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,6})?"
+_ZONED = _CLOCK + r"(Z|[+](0\d|1[0-3]):[0-5]\d|[+]14:00|-(0\d|1[01]):[0-5]\d|-12:00)"
 _NUMBER = r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[-+]?[0-9]+)?|[-+]?inf(inity)?|nan"
 
 

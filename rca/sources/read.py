@@ -19,7 +19,7 @@ from rca.sources.engine import Imported, import_source
 from rca.sources.runs import Runs
 from rca.sources.stored import KEYS, connection, frame
 
-__all__ = ["IN_MEMORY", "ImportReport", "Records", "Stored", "read", "store"]
+__all__ = ["IN_MEMORY", "ImportReport", "Records", "Stored", "read", "report", "store"]
 
 IN_MEMORY = 1_000_000  # events that `read` hands out; of more, log records of low severity stay on disk
 _LISTED = 5
@@ -150,17 +150,18 @@ def _import(incident: Incident, work: Path, progress: bool) -> dict[str, Any]:
             table: one.merge(work / f"{table}.parquet")
             for (table, one), _ in zip(runs.items(), track(names, "sorting", progress=progress), strict=True)
         }
-    reports = [_report(item, {table: counts.get(item.source.id, 0) for table, counts in kept.items()}) for item in done]
+    reports = [report(item, {table: counts.get(item.source.id, 0) for table, counts in kept.items()}) for item in done]
     last = {name: position for item in done for name, position in item.last_position.items()}
-    return {"reports": [_plain(report) for report in reports], "last": last}
+    return {"reports": [_plain(item) for item in reports], "last": last}
 
 
-def _plain(report: ImportReport) -> dict[str, Any]:
-    facts = asdict(report)
+def _plain(item: ImportReport) -> dict[str, Any]:
+    facts = asdict(item)
     return facts | {name: None if pd.isna(facts[name]) else facts[name].isoformat() for name in ("first", "last")}
 
 
-def _report(done: Imported, kept: dict[str, int]) -> ImportReport:
+def report(done: Imported, kept: dict[str, int]) -> ImportReport:
+    """Return the import report of one source; `kept` is the rows kept by table."""
     source, tally = done.source, done.tally
     made = sum(done.kept.values())
     bases = sorted(tally.bases - {""})

@@ -22,6 +22,7 @@ The ends
 
 from __future__ import annotations
 
+from rca.times.ahead import ahead
 from rca.times.counts import COUNT_YEARS
 from rca.times.read import FORMATS, UTC, Moment, check_form, moment, parse, parse_column, show, zone_basis
 from rca.times.zones import clock_changes, constant_offset, zone
@@ -31,6 +32,7 @@ __all__ = [
     "FORMATS",
     "UTC",
     "Moment",
+    "ahead",
     "check_form",
     "clock_changes",
     "constant_offset",

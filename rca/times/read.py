@@ -131,8 +131,7 @@ def parse_column(
     values : Series
         Text, numbers, or times that a file format already typed (Parquet).
     form : str, default "iso8601"
-        One of `FORMATS`, or a ``strptime`` pattern such as ``%d.%m.%Y %H:%M``; values that are typed as
-        times need none.
+        As for `moment`; values that are typed as times need none.
     zone_name : str, optional
         Zone of times that name none, as declared for the source.
     where : str
@@ -247,7 +246,8 @@ def moment(value: object, *, form: str = "iso8601", zone_name: str | None = None
     value : object
         Text, a number, or a typed time.
     form : str, default "iso8601"
-        One of `FORMATS`, or a ``strptime`` pattern.
+        One of `FORMATS`, or a ``strptime`` pattern; ``iso8601`` includes the other spellings that are clear by
+        themselves, such as those of mail, git and web servers (see `rca.times`).
     zone_name : str, optional
         Zone of a time that names none, as declared for the source.
 
@@ -259,10 +259,12 @@ def moment(value: object, *, form: str = "iso8601", zone_name: str | None = None
     Raises
     ------
     InputError
-        If it cannot be read, or names no zone and none is declared; without a place.
+        If it cannot be read, or names no zone and none is declared, with the reason; without a place.
 
     Examples
     --------
+    >>> moment("18/Nov/2025:12:20:00 +0100").ns
+    1763464800000000000
     >>> moment(1763464800, form="epoch_s")
     Moment(ns=1763464800000000000, text='1763464800', basis='explicit')
     """

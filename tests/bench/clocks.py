@@ -28,7 +28,9 @@ def with_outliers(rng: Generator, n: int, share: float) -> np.ndarray:
     """Gaussian noise of which some records are matched wrongly, or sent again later."""
     out = rng.normal(0, 0.3, n)
     wrong = rng.permutation(n)[: round(share * n)]
-    out[wrong] += np.where(rng.random(len(wrong)) < 0.5, rng.exponential(120, len(wrong)), rng.normal(0, 3600, len(wrong)))
+    out[wrong] += np.where(
+        rng.random(len(wrong)) < 0.5, rng.exponential(120, len(wrong)), rng.normal(0, 3600, len(wrong))
+    )
     return out
 
 
@@ -89,7 +91,9 @@ def figures(rng: Generator, n: int, kind: str, runs: int, first: str) -> list[ob
         right, _ = pair(rng, n, kind, 0.0, 0.0, first)
         false += clocks.skew(right)["proposal"].iloc[0]
     answered = runs - abstained
-    shown = [f"{covered / answered:.3f}", *(f"{x:.2f}" for x in np.percentile(widths, [50, 95]))] if answered else ["-"] * 3
+    shown = (
+        [f"{covered / answered:.3f}", *(f"{x:.2f}" for x in np.percentile(widths, [50, 95]))] if answered else ["-"] * 3
+    )
     return [kind + (f", {first} first" if first else ""), n, *shown, f"{proposed / runs:.3f}", f"{abstained / runs:.3f}",
             f"{false / runs:.3f}"]  # fmt: skip
 
@@ -105,12 +109,24 @@ def network(rng: Generator, runs: int, shared: bool) -> list[object]:
         for truth, rates in ((offsets, drifts), (np.zeros(5), np.zeros(5))):
             names, tables = [f"clock{k}" for k in range(5)], []
             moments = START + np.sort(rng.random(n) * 86400 * NS).astype(np.int64)
-            look = [moments + round(truth[k] * NS) + np.rint(rates[k] * (moments - START)).astype(np.int64) for k in range(5)]
+            look = [
+                moments + round(truth[k] * NS) + np.rint(rates[k] * (moments - START)).astype(np.int64)
+                for k in range(5)
+            ]
             noisy = [times + (rng.normal(0, 0.3, n) * NS).astype(np.int64) for times in look]
             for i in range(5):
                 for j in range(i + 1, 5):
-                    ends = (noisy[i], noisy[j]) if shared else (look[i] + (rng.normal(0, 0.3, n) * NS).astype(np.int64), look[j])
-                    frame = pd.DataFrame({name: pd.to_datetime(t, unit="ns", utc=True) for name, t in zip(("time_a", "time_b"), ends, strict=True)})
+                    ends = (
+                        (noisy[i], noisy[j])
+                        if shared
+                        else (look[i] + (rng.normal(0, 0.3, n) * NS).astype(np.int64), look[j])
+                    )
+                    frame = pd.DataFrame(
+                        {
+                            name: pd.to_datetime(t, unit="ns", utc=True)
+                            for name, t in zip(("time_a", "time_b"), ends, strict=True)
+                        }
+                    )
                     tables.append(frame.assign(source_a=names[i], source_b=names[j]))
             solved = clocks.solve(clocks.skew(pd.concat(tables)), "clock0").set_index("source")
             for k in range(1, 5):
@@ -118,7 +134,10 @@ def network(rng: Generator, runs: int, shared: bool) -> list[object]:
                 if truth.any():
                     right = round(truth[k] * NS) + rates[k] * (row["reference"].value - START)
                     covered += row["low"].value <= right <= row["high"].value
-                    width.append((row["high"] - row["low"]).total_seconds() / (2 * 1.96 * 0.3 * (2 if shared else 1) ** 0.5 / n**0.5))
+                    width.append(
+                        (row["high"] - row["low"]).total_seconds()
+                        / (2 * 1.96 * 0.3 * (2 if shared else 1) ** 0.5 / n**0.5)
+                    )
                     total += 1
                 else:
                     false += row["proposal"]

@@ -49,7 +49,9 @@ def repository(tmp_path_factory):
         when = WRITTEN + number, ENTERED + 60 * number
         git(folder, "commit", "-q", "--allow-empty-message", "-m", message, when=when, author=author)
     git(folder, "checkout", "-q", "-b", "side", "HEAD~1")
-    git(folder, "commit", "-q", "--allow-empty", "-m", "Side", when=(WRITTEN, ENTERED + 100))
+    (folder / "side.txt").write_text("side", encoding="utf-8")
+    git(folder, "add", "-A")
+    git(folder, "commit", "-q", "-m", "Side", when=(WRITTEN, ENTERED + 100))
     git(folder, "checkout", "-q", "main")
     git(folder, "merge", "-q", "--no-ff", "-m", "Join", "side", when=(WRITTEN, ENTERED + 200))
     return folder, git(folder, "rev-list", "--all", "--date-order").decode().split()
@@ -119,6 +121,8 @@ def test_forms_for_people_give_the_same_commits(repository, tmp_path, form, date
         }
         assert fields["time"].ns == machine[number]["time"].ns
         assert fields["attributes"].get("body") == machine[number]["attributes"].get("body")
+        if form == "raw":
+            assert fields["attributes"].get("parents") == machine[number]["attributes"].get("parents")
 
 
 @pytest.mark.parametrize("date", DATES)

@@ -1,4 +1,4 @@
-"""The formats of systems' exports, one module each; installed packages add theirs (entry-point group ``rca.sources``)."""
+"""The formats of systems' exports, one module each; packages add theirs (entry-point group ``rca.sources``)."""
 
 from __future__ import annotations
 

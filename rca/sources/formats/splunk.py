@@ -34,7 +34,7 @@ from typing import Any
 from rca import times
 from rca.errors import InputError
 from rca.incident.model import Source
-from rca.sources.batches import READERS
+from rca.sources.batches import read_csv
 from rca.sources.documents import lines, objects
 from rca.sources.formats.jsonlog import LEVEL, MESSAGE, SYSTEM, TRACE, first, severity
 from rca.sources.items import Format, Head, Item, Reject, each, event
@@ -73,7 +73,7 @@ def read(path: Path, source: Source) -> Iterator[Item | Reject]:
 
 def _rows(path: Path, source: Source) -> Iterator[tuple[int, str, Any]]:
     """Yield the rows of a CSV file; ``_raw`` may hold line ends."""
-    for batch in READERS["csv"](path, source):
+    for batch in read_csv(path, source):
         rows = [
             (int(position), json.loads(text))
             for position, text in zip(batch.positions, batch.texts.to_pylist(), strict=True)

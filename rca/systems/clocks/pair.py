@@ -13,7 +13,6 @@ __all__ = ["LARGEST_DRIFT", "Anchors", "Estimate", "estimate"]
 
 LARGEST_DRIFT = 1e-3  # seconds a second; working quartz clocks stay under a tenth of it
 _EDGE = 1.6  # standard deviations from the middle to the edge: exponential 1, uniform 1.7, Gaussian over 2
-_UNCLEAR = 1.25  # of two edges of few anchors: the nearer may be so by chance
 _ROUNDING = 1e-6  # seconds: what a time loses as a float of seconds since 1970
 _OFF = 5.0  # scales; further away is a wrong match, and no delay
 
@@ -116,7 +115,10 @@ def _same_moment(anchors: Anchors, confidence: float) -> Estimate:
         return replace(found, kind="mixed", offset=line.height + (gap[0] + gap[1]) / 2, low=line.height + gap[0],
                        high=line.height + gap[1], slope_half=np.inf, notes=(note,))  # fmt: skip
     half = max(_quantile(line, confidence) * line.height_error, _all_equal(len(rest), coarse, confidence), _ROUNDING)
-    return _cut_or_rounded(_to_the_edge(replace(found, low=line.height - half, high=line.height + half)), anchors.units)
+    found = replace(found, low=line.height - half, high=line.height + half)
+    if spread < max(units := _effective(found, anchors.units)):
+        return _cut_or_rounded(found, *units)  # the scatter is that of the stamps
+    return _to_the_edge(found)
 
 
 def _quantile(line: Line, confidence: float) -> float:
@@ -170,27 +172,33 @@ def _to_the_edge(found: Estimate) -> Estimate:
     near = min(below, above)
     if near >= _EDGE * found.spread or near <= _ROUNDING:
         return found
-    beyond = 1 + min(1.0, 2 / np.sqrt(len(rest)))
-    unclear = max(below, above) < _UNCLEAR * near and len(rest) < 20
-    low = min(found.low, found.offset - beyond * below) if below == near or unclear else found.low
-    high = max(found.high, found.offset + beyond * above) if above == near or unclear else found.high
+    beyond = near * (1 + min(1.0, 2 / np.sqrt(len(rest))))
+    low = min(found.low, found.offset - beyond) if below == near else found.low
+    high = max(found.high, found.offset + beyond) if above == near else found.high
     if (low, high) == (found.low, found.high):
         return found
     note = "the scatter may be delay to one side: the interval reaches to its edge"
     return replace(found, low=low, high=high, notes=(*found.notes, note))
 
 
-def _cut_or_rounded(found: Estimate, units: tuple[float, float]) -> Estimate:
-    """Return the interval widened by what cutting stamps, instead of rounding, does when one clock's are coarser."""
-    # Cutting makes a spread of 0.29 units or more; where it is clearly less, the moments were whole by themselves.
+def _effective(found: Estimate, units: tuple[float, float]) -> tuple[float, float]:
+    """Return the units that stamps were cut to; 0 where the moments were whole by themselves.
+
+    Cutting makes a spread of 0.29 units or more; where it is clearly less, no stamp was cut.
+    """
     least = 0.29 * (1 - 1.3 / np.sqrt(len(found.levels)))
     a, b = (unit if found.spread >= least * unit else 0.0 for unit in units)
-    if a == b or abs(a - b) / 2 < 0.02 * (found.high - found.low):
+    return a, b
+
+
+def _cut_or_rounded(found: Estimate, a: float, b: float) -> Estimate:
+    """Return the interval widened by what cutting stamps, instead of rounding, does when one clock's are coarser."""
+    shift = (a - b) / 2
+    if abs(shift) < 0.02 * (found.high - found.low):
         return found
-    low, high = sorted((0.0, (a - b) / 2))
     note = "one clock's stamps are coarser: the interval holds stamps that are cut and stamps that are rounded"
-    return replace(found, offset=found.offset + (a - b) / 2, low=found.low + low, high=found.high + high,
-                   notes=(*found.notes, note))  # fmt: skip
+    return replace(found, offset=found.offset + shift, low=found.low + min(shift, 0.0),
+                   high=found.high + max(shift, 0.0), notes=(*found.notes, note))  # fmt: skip
 
 
 def _one_way(anchors: Anchors, confidence: float) -> Estimate:
@@ -204,13 +212,9 @@ def _one_way(anchors: Anchors, confidence: float) -> Estimate:
     levels = line.height + line.residuals[use]
     reach = levels + sign * drift * np.abs(anchors.x[use] - line.middle)
     bound = sign * float(np.min(sign * reach)) + sign * max(anchors.units)
-    note = (
-        f"one-way: {'b' if sign > 0 else 'a'} always comes first, so delay and skew look the same; "
-        f"the offset is {'at most' if sign > 0 else 'at least'} the bound"
-    )
     return Estimate("one-way", line.middle, bound, -np.inf if sign > 0 else bound, bound if sign > 0 else np.inf,
                     line.slope, drift if sloped else np.inf, levels, int((~use).sum()),
-                    float(1.4826 * np.median(np.abs(levels - np.median(levels)))), (note,))  # fmt: skip
+                    float(1.4826 * np.median(np.abs(levels - np.median(levels)))))  # fmt: skip
 
 
 def _two_way(anchors: Anchors, confidence: float) -> Estimate:

@@ -163,7 +163,7 @@ def _row(names: Any, part: pd.DataFrame, confidence: float, at: pd.Timestamp | N
     found = estimate(numbers, confidence)
     x, offset, low, high = _moved(found, None if at is None else (pd.Timestamp(at).value - frame.x) / _SECOND)
     ends = [_in_ns(value, frame.y) for value in (offset, low, high)]
-    verdict, notes = _verdict(found, frame, ends, least, max(numbers.units))
+    verdict, notes = _verdict(found, names, frame, ends, least, max(numbers.units))
     drifts = [1e6 * value for value in (found.slope, found.slope - found.slope_half, found.slope + found.slope_half)]
     spread = pd.NaT if np.isnan(found.spread) else pd.Timedelta(round(found.spread * _SECOND), unit="ns")
     return [
@@ -195,7 +195,7 @@ def _in_ns(value: float, base: int) -> int | None:
 
 
 def _verdict(
-    found: Estimate, frame: _Frame, ends: list[int | None], least: pd.Timedelta, unit: float
+    found: Estimate, names: Sequence[str], frame: _Frame, ends: list[int | None], least: pd.Timedelta, unit: float
 ) -> tuple[str, list[str]]:
     """Return a key of `VERDICTS` and the notes."""
     offset, low, high = ends
@@ -205,7 +205,7 @@ def _verdict(
     if found.kind in ("few", "mixed") or offset is None:
         return "cannot tell", notes
     if found.kind == "one-way":
-        return _one_way(found, frame, offset, least, notes)
+        return _one_way(found, names, offset, least)
     count = len(found.levels)
     verdict, why = judge(offset, low, high, count, least)
     if verdict != "skew":
@@ -236,7 +236,8 @@ def judge(offset: int, low: int | None, high: int | None, count: int, least: pd.
     if count < _FEW:
         return "cannot tell", f"{count} anchors only: one that is wrong could not be told"
     hours = round(offset / _HALF_HOUR) / 2
-    if hours and abs(hours) <= 14 and low <= hours * 2 * _HALF_HOUR <= high and high - low <= 20 * _SECOND:
+    beyond = hours * 2 * _HALF_HOUR
+    if hours and abs(hours) <= 14 and low - _SECOND <= beyond <= high + _SECOND and high - low <= 20 * _SECOND:
         whole = duration(pd.Timedelta(hours=abs(hours)))
         return "zone", f"exactly {whole}: looks like a zone or daylight saving error, not skew; declare the zone"
     return "skew", ""
@@ -254,15 +255,18 @@ def _step_note(found: Estimate, frame: _Frame) -> str:
     )
 
 
-def _one_way(
-    found: Estimate, frame: _Frame, offset: int, least: pd.Timedelta, notes: list[str]
-) -> tuple[str, list[str]]:
+def _one_way(found: Estimate, names: Sequence[str], offset: int, least: pd.Timedelta) -> tuple[str, list[str]]:
     """Return the verdict on a single bound: skew only where no delay explains it."""
-    against = offset < 0 if found.high < np.inf else offset > 0
+    above = found.high < np.inf
+    first, second, bound = (names[1], names[0], "most") if above else (names[0], names[1], "least")
+    notes = [
+        f"one-way: {first} always comes before {second}, so delay and skew look the same; the offset is at {bound} this"
+    ]
+    against = offset < 0 if above else offset > 0
     if abs(offset) < least.value or len(found.levels) < _FEW:
         return "cannot tell", notes
     if against:
-        return "skew", [*notes, "effects are stamped before their causes: the skew is at least this"]
+        return "skew", [*notes, "effects are stamped before their causes, which no delay does"]
     if abs(offset) > pd.Timedelta("1D").value and found.spread * _SECOND < abs(offset) / 100:
         return "skew", [*notes, "no delay of more than a day is constant to a hundredth: taken as skew"]
     return "cannot tell", notes

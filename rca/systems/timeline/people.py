@@ -75,7 +75,7 @@ def knowledge(events: pd.DataFrame, people: pd.DataFrame) -> pd.DataFrame:
         item = attributes(text)
         taken = any(str(item.get(name, "")).casefold() == "acknowledged" for name in _STATES)
         if taken or kind in KINDS:
-            found = dict.fromkeys((part, _role(name, roles)) for part, name in _named(actor, item))
+            found = dict.fromkeys((part, _role(name, roles)) for part, name in _named(actor, item, roles))
             rows += [(position, part, role, taken) for part, role in found or {("actor", NOBODY): None}]
     at, kept = bounds(chosen), [row[0] for row in rows]
     out = chosen.iloc[kept][["kind", "system", "message", "ref", "locator", "event_id"]].reset_index(drop=True)
@@ -228,11 +228,11 @@ def _role(name: str, roles: Mapping[str, str]) -> str:
     return roles.get(_key(name), NOT_DECLARED)
 
 
-def _named(actor: str, fields: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _named(actor: str, fields: Mapping[str, Any], roles: Mapping[str, str]) -> list[tuple[str, str]]:
     """Return (part, name) of everybody an event names; an actor who stands under ``from`` or ``to`` once."""
     others = [(part, name) for part in ("from", "to") for name in _people(fields.get(part))]
-    there = {_key(name) for _, name in others}
-    return [("actor", name) for name in _people(actor) if _key(name) not in there] + others
+    there = {roles.get(_key(name), _key(name)) for _, name in others}
+    return [("actor", name) for name in _people(actor) if roles.get(_key(name), _key(name)) not in there] + others
 
 
 def _people(value: Any) -> list[str]:

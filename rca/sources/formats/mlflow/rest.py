@@ -163,7 +163,7 @@ def _version(version: Record, runs: Mapping[str, Record]) -> tuple[str, Record]:
 
 
 def _by_version(item: tuple[str, Record]) -> tuple[str, int, str]:
-    return item[1]["name"], 0, item[1]["version"]
+    return item[1]["name"], len(item[1]["version"]), item[1]["version"]
 
 
 def pull(url: str, *, into: str | Path) -> Path:

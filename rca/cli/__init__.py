@@ -9,23 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rca import __version__
+from rca.cli import custody, exports
+from rca.cli.app import Folder, Out, Trust, WithNames, app
 from rca.errors import AnalysisError, InputError
 
 if TYPE_CHECKING:
     from rca.report import Outcome
 
-__all__ = ["app", "main"]
-
-app = typer.Typer(
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-    help="Root-cause analysis of AI incidents: from raw exports to a post-mortem with evidence.",
-)
-Folder = Annotated[Path, typer.Argument(metavar="PATH", help="The incident folder (it holds incident.yaml).")]
-Out = Annotated[Path, typer.Option("--out", help="Where reports go; each incident gets a folder of its own.")]
-WithNames = Annotated[bool, typer.Option("--with-names", help="Show people's names instead of pseudonyms.")]
-Trust = Annotated[bool, typer.Option("--trust", help="Load model files that can run code, such as pickles.")]
+__all__ = ["app", "custody", "exports", "main"]
 
 
 def _version(asked: bool) -> None:
@@ -83,32 +74,6 @@ def check(path: Folder, trust: Trust = False) -> None:
     notes = [f"incident.yaml does not say yet: {', '.join(unset)}"] if unset else []
     for note in (*notes, *records.notes):
         typer.echo(f"note: {note}")
-
-
-@app.command()
-def manifest(
-    path: Folder,
-    accept: Annotated[bool, typer.Option("--accept", help="Record files that changed since as well.")] = False,
-) -> None:
-    """Record the SHA-256 of the raw exports and model files in MANIFEST.json."""
-    from rca import evidence, incident
-
-    incident.load(path)
-    for name in evidence.record(path, accept=accept):
-        typer.echo(name)
-
-
-@app.command()
-def verify(path: Folder) -> None:
-    """Say which raw files are not as they were recorded; exit code 1 if there is one."""
-    from rca import evidence
-
-    differences = evidence.verify(path)
-    for line in differences:
-        typer.echo(line, err=True)
-    if differences:
-        raise typer.Exit(1)
-    typer.echo(f"{path}: {len(evidence.recorded(path))} files as recorded")
 
 
 @app.command()
@@ -199,7 +164,3 @@ def main() -> None:
     except OSError as error:
         typer.echo(f"rca: {error.filename or 'file'}: {error.strerror}", err=True)
         sys.exit(2)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,5 @@
+"""``python -m rca.cli`` is ``rca``."""
+
+from rca.cli import main
+
+main()

@@ -1,0 +1,177 @@
+"""Commands about exports: which formats there are, adding and pulling them, looking into the timeline, clocks."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rca.cli.app import By, Folder, app
+from rca.errors import InputError
+
+if TYPE_CHECKING:
+    from rca.sources.adding import Added
+
+__all__ = ["clocks", "import_", "pull", "sources", "timeline"]
+
+
+@app.command()
+def sources() -> None:
+    """List the formats that are read, and against what each was tested."""
+    from rca.sources import formats
+
+    plain = [(name, "Table whose fields incident.yaml maps", "any", "") for name in ("csv", "json", "jsonl", "parquet")]
+    known = [(form.name, form.title, ", ".join(form.tables), form.tested) for form in formats.every()]
+    for name, title, tables, tested in (*plain, *known):
+        typer.echo(f"{name:14} {title:62.62} {tables:24} {tested}".rstrip())
+
+
+@app.command("import")
+def import_(
+    path: Folder,
+    exports: Annotated[list[Path], typer.Argument(metavar="FILES...", help="The exports; they are copied.")],
+    source_id: Annotated[str, typer.Option("--as", help="Id of the source; also keeps it apart from others.")] = "",
+    reader: Annotated[str, typer.Option("--reader", help="The format, where it is not recognised.")] = "",
+    table: Annotated[str, typer.Option("--table", help="events, metrics, dependencies or spans.")] = "",
+    zone: Annotated[str, typer.Option("--zone", help="IANA zone of times that name none.")] = "",
+    year: Annotated[int, typer.Option("--year", help="Year of the first time, where times name none.")] = 0,
+    form: Annotated[str, typer.Option("--time-format", help="epoch_ms, %d.%m.%Y %H:%M ...")] = "",
+    system: Annotated[str, typer.Option("--system", help="The system that all records are of.")] = "",
+    kind: Annotated[str, typer.Option("--kind", help="What the events are: deploy, alert, log ...")] = "",
+    column: Annotated[
+        list[str] | None, typer.Option("--column", metavar="COLUMN=FIELD", help="Where a column is.")
+    ] = None,
+    rejected: Annotated[int, typer.Option("--rejected", help="How many records may be unreadable.")] = 0,
+    by: By = "",
+) -> None:
+    """Add exports to an incident: recognise, read, show what was understood, describe in incident.yaml."""
+    from rca import incident
+    from rca.sources import adding
+
+    time = {"format": form, "zone": zone, "year": year}
+    given = {
+        "id": source_id, "reader": reader, "table": table, "rejected": rejected, "columns": _pairs(column or []),
+        "constant": {name: value for name, value in (("system", system), ("kind", kind)) if value},
+        "time": {name: value for name, value in time.items() if value},
+    }  # fmt: skip
+    problems = []
+    for export in exports:
+        try:
+            _say(adding.add(incident.load(path), export, given=given, actor=by), incident.load(path).file.windows)
+        except InputError as error:
+            problems += str(error).splitlines()
+    if problems:
+        answers = (
+            ("has no time zone", "--zone ZONE"),
+            ("has no year", "--year YEAR"),
+            ("say rejected", "--rejected NUMBER"),
+        )
+        said = [option for words, option in answers if any(words in line for line in problems)]
+        raise InputError("\n".join([*problems, *([f"to answer, add {' or '.join(said)}"] if said else [])]))
+
+
+def _pairs(texts: Sequence[str]) -> dict[str, list[str]]:
+    pairs = [text.partition("=") for text in texts]
+    wrong = [
+        f"--column {text}: not of the form COLUMN=FIELD"
+        for text, (name, sign, field) in zip(texts, pairs, strict=True)
+        if not (name and sign and field)
+    ]
+    if wrong:
+        raise InputError("\n".join(wrong))
+    out: dict[str, list[str]] = {}
+    for name, _, field in pairs:
+        out.setdefault(name, []).append(field)
+    return out
+
+
+def _say(added: Added, windows: Any) -> None:
+    from rca import times
+
+    typer.echo(added.said)
+    source, report = added.source, added.report
+    if source is None or report is None:
+        return
+    for what in ("table", "columns", "constant", "values", "records"):
+        value = getattr(source, what)
+        if value and (what != "table" or source.columns):
+            typer.echo(f"  {what}: {value}")
+    typer.echo(f"  times: {source.time.format}, zone {report.zone}; clock {report.clock}")
+    counts = (
+        f"{report.rows:,} read, {report.kept:,} rows kept ({report.table}), {report.duplicates:,} duplicate,"
+        f" {report.undated:,} undated, {report.rejected:,} rejected, {report.disordered:,} out of order"
+    )
+    typer.echo(f"  records: {counts}")
+    typer.echo(f"  from {times.show(report.first)} to {times.show(report.last)}")
+    for note in report.notes:
+        typer.echo(f"  note: {note}")
+
+
+@app.command()
+def pull(
+    path: Folder,
+    system: Annotated[str, typer.Argument(metavar="SYSTEM", help="prometheus, alertmanager or mlflow.")],
+    url: Annotated[str, typer.Argument(metavar="URL", help="Address of its API; secrets come from the environment.")],
+    query: Annotated[str, typer.Option("--query", help="prometheus: what to ask for.")] = "",
+    start: Annotated[str, typer.Option("--from", help="ISO 8601 with an offset.")] = "",
+    end: Annotated[str, typer.Option("--to", help="ISO 8601 with an offset.")] = "",
+    step: Annotated[str, typer.Option("--step", help="prometheus: distance of two values, such as 1min.")] = "1min",
+    source_id: Annotated[str, typer.Option("--as", help="Id of the source.")] = "",
+    by: By = "",
+) -> None:
+    """Ask a running system, keep its answer as evidence, and add that file to the incident."""
+    import pandas as pd
+
+    from rca import incident, times
+    from rca.errors import UnknownName, did_you_mean
+    from rca.sources import adding
+    from rca.sources.formats import alertmanager, mlflow, prometheus
+
+    found = incident.load(path)
+    with tempfile.TemporaryDirectory(prefix="rca-") as folder:
+        into = Path(folder)
+        if system == "prometheus":
+            if not (query and start and end):
+                raise InputError("prometheus: say --query, --from and --to")
+            stretch = times.parse(start, where="--from"), times.parse(end, where="--to")
+            file = prometheus.pull(url, query, *stretch, pd.Timedelta(step), into=into)
+        elif system in ("alertmanager", "mlflow"):
+            file = {"alertmanager": alertmanager.pull, "mlflow": mlflow.pull}[system](url, into=into)
+        else:
+            near = did_you_mean(system, ["prometheus", "alertmanager", "mlflow"])
+            raise UnknownName(f"no live pull from {system!r}{near}")
+        _say(adding.add(found, file, given={"id": source_id, "reader": system}, actor=by), found.file.windows)
+
+
+@app.command()
+def timeline(
+    path: Folder,
+    start: Annotated[str, typer.Option("--from", help="ISO 8601 with an offset; default: the first event.")] = "",
+    end: Annotated[str, typer.Option("--to", help="ISO 8601 with an offset; default: the last event.")] = "",
+    system: Annotated[list[str] | None, typer.Option("--system", help="Only this system; may be repeated.")] = None,
+    kind: Annotated[list[str] | None, typer.Option("--kind", help="Only this kind; may be repeated.")] = None,
+    search: Annotated[str, typer.Option("--search", help="Text that the message contains.")] = "",
+    step: Annotated[str, typer.Option("--step", help="Count events in steps, such as 5min, in place of listing.")] = "",
+    limit: Annotated[int, typer.Option("--limit", help="Rows to show at most.")] = 200,
+    out: Annotated[Path | None, typer.Option("--out", help="Write them for Timesketch: .csv or .jsonl.")] = None,
+) -> None:
+    """List, search, count or export the events of an incident, however many there are."""
+    from rca.cli import looking
+
+    looking.look(path, start, end, system or [], kind or [], search, step, limit, out)
+
+
+@app.command()
+def clocks(
+    path: Folder,
+    reference: Annotated[str, typer.Option("--reference", help="The source whose clock is right.")] = "",
+    accept: Annotated[list[str] | None, typer.Option("--accept", metavar="SOURCE", help="Take this proposal.")] = None,
+    by: By = "",
+) -> None:
+    """Propose corrections of sources' clocks from records that two sources share; accept them by name."""
+    from rca.cli import looking
+
+    looking.clocks(path, reference, accept or [], by)
