@@ -99,7 +99,7 @@ BAD = {
     "an unparsable time": (lambda f: edit(f / "sources/statements.csv", "2025-11-18T11:05:00Z", "around eleven"), "row 1"),
     "a naive time": (lambda f: edit(f / "sources/statements.csv", "2025-11-18T11:05:00Z", "2025-11-18T11:05:00"), "no time zone"),
     "a duplicate id": (lambda f: edit(f / "incident.yaml", "id: feature-query", "id: feature-file"), "duplicate id"),
-    "two records with one id": (lambda f: edit(f / "sources/statements.csv", "s02,", "s01,"), "duplicate id 's01'"),
+    "two records with one id": (lambda f: edit(f / "sources/statements.csv", "s02,", "s01,"), "duplicate id"),
     "a path out of the folder": (lambda f: edit(f / "incident.yaml", "file: sources/statements.csv\n    columns", "file: ../x.csv\n    columns"), "leaves the incident folder"),
     "a required table without rows": (lambda f: (f / "sources/statements.csv").write_text("id,time,kind,statement\n"), "no rows"),
     "an edge to an unknown system": (lambda f: edit(f / "incident.yaml", "effect: dashboard", "effect: dashbord"), "did you mean 'dashboard'"),

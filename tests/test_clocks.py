@@ -559,3 +559,80 @@ def test_rows_without_order_are_said_once():
     found = clocks.jumps(in_order(shown))
     assert found["change"].tolist() == ["no order"]
     assert "steps go back" in found["note"][0]
+
+
+def test_of_very_many_anchors_the_sharpest_give_nearly_the_same_bounds():
+    delay = np.random.default_rng(4).exponential(2, 4000)
+    way = np.where(np.arange(4000) % 2 == 0, 1, -1)
+    row = one(table(30 + way * delay, every="10s", first=np.where(way > 0, "b", "a")))
+    assert row["low"] <= pd.Timedelta("30s") <= row["high"]
+    assert row["high"] - row["low"] < pd.Timedelta("100ms")
+
+
+def test_a_step_among_very_many_anchors_is_found():
+    ahead = noise(4000)
+    ahead[2500:] += 20
+    found = step(np.arange(4000.0), ahead)
+    assert found[0] == pytest.approx(2500, abs=16)
+    assert found[1] == pytest.approx(20, abs=0.5)
+
+
+def test_records_that_are_seldom_a_unit_apart_still_count_in_full():
+    # Of 50 pairs of minute stamps 10 differ by one minute: under uniform moments that is an offset of 12 s.
+    ahead = np.zeros(50)
+    ahead[2::5] = 60
+    b = pd.Series(START + pd.Timedelta("7min") * np.arange(50))
+    row = one(pd.DataFrame({"time_a": b + pd.to_timedelta(ahead, unit="s"), "time_b": b}))
+    assert row["offset"].total_seconds() == pytest.approx(12, abs=1)
+    assert row["outliers"] == 0
+
+
+def test_an_offset_under_the_resolution_of_the_stamps_is_not_proposed():
+    ahead = np.zeros(100)
+    ahead[::2] = 60
+    b = pd.Series(START + pd.Timedelta("7min") * np.arange(100))
+    row = one(pd.DataFrame({"time_a": b + pd.to_timedelta(ahead, unit="s"), "time_b": b}))
+    assert (row["proposal"], row["verdict"]) == (False, "cannot tell")
+    assert "resolution" in row["note"]
+
+
+def test_an_interval_that_only_just_leaves_zero_out_proposes_nothing():
+    centred = noise(40, scale=4) - noise(40, scale=4).mean()
+    row = one(table(centred + 2.0))
+    assert pd.Timedelta(0) < row["low"]
+    assert (row["proposal"], row["verdict"]) == (False, "cannot tell")
+    assert "close to zero" in row["note"]
+
+
+def test_delays_with_a_floor_may_be_skew_or_not():
+    row = one(table(np.random.default_rng(8).uniform(0.9, 4.5, 30)))
+    assert (row["proposal"], row["verdict"]) == (False, "cannot tell")
+    assert "explains the differences as well" in row["note"]
+
+
+def test_anchors_that_mostly_disagree_decide_nothing():
+    rng = np.random.default_rng(9)
+    ahead = 50 + noise(30)
+    ahead[rng.permutation(30)[:11]] += rng.normal(0, 1e5, 11)
+    row = one(table(ahead))
+    assert not row["proposal"]
+    assert "disagree with the others" in row["note"]
+
+
+def test_a_way_over_a_pair_that_cannot_be_told_proposes_nothing():
+    skews = network(TRUTH, [("p", "ref"), ("q", "p")])
+    skews.loc[skews["source_a"] == "p", "verdict"] = "cannot tell"
+    solved = clocks.solve(skews, "ref").set_index("source")
+    assert not solved["proposal"].any()
+    assert "p and ref" in solved.loc["q", "note"]
+
+
+def test_where_calls_are_known_the_first_records_of_a_trace_are_not_paired_as_well():
+    span = {"trace_id": TRACE, "source": "caller"}
+    rows = events(
+        {**span, "time": at("10:00:00"), "message": "received"},
+        {**span, "time": at("10:00:01"), "attributes": json.dumps({"span_id": "00f067aa0ba902b7"})},
+        {**span, "source": "worker", "time": at("10:00:02"),
+         "attributes": json.dumps({"parent_span_id": "00f067aa0ba902b7"})},
+    )  # fmt: skip
+    assert clocks.anchors(rows)["kind"].tolist() == ["parent"]

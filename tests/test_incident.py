@@ -103,7 +103,7 @@ def test_another_reader_of_yaml_sees_the_same_incident(path):
     other = yaml.load(path.read_text(), Loader=yaml.BaseLoader)  # every word as text
     ours = incident.load(path.parent).file
     assert [item["id"] for item in other["systems"]] == [system.id for system in ours.systems]
-    assert [item["file"] for item in other["sources"]] == [source.file for source in ours.sources]
+    assert [[item["file"]] for item in other["sources"]] == [source.file for source in ours.sources]
     for name, item in other["milestones"].items():
         for key in ("time", "earliest", "latest"):
             expected = pd.Timestamp(item[key]) if key in item else None
@@ -197,7 +197,7 @@ ADDED = {
     "sources: [{id: a, file: sources}]": "line 8: 'sources': no such file in the incident folder",
     "sources: [{id: a, file: ../a.csv}]": "line 8: path '../a.csv' leaves the incident folder",
     "sources: [{id: a, file: /etc/passwd}]": "line 8: path '/etc/passwd' leaves the incident folder",
-    "sources: [{id: a, file: sources/../sources/a.csv}]": "line 8: sources.0.file: write the path as 'sources/a.csv'",
+    "sources: [{id: a, file: sources/../sources/a.csv}]": "line 8: sources.0.file.0: write the path as 'sources/a.csv'",
     'sources: [{id: a, file: "sources/a.csv\\0"}]':
         "line 8: path 'sources/a.csv\\x00' is empty or has a control character",
     "model: {before: ../m.skops}": "line 8: path '../m.skops' leaves the incident folder",

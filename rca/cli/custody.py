@@ -38,8 +38,10 @@ def verify(
     if path.suffix == ".zip":
         differences, good = custody.check_seal(path), "as sealed"
     else:
-        differences = custody.verify_all(path, head=head)
-        good = f"{len(evidence.recorded(path))} files as recorded" if not differences else ""
+        logged = bool(head) or (path / custody.LOG).exists()
+        differences = custody.verify_all(path, head=head) if logged else evidence.verify(path)
+        good = f"{len(evidence.recorded(path))} files as recorded"
+        good += "" if logged else f"; there is no custody log, `rca manifest {path}` begins it"
     for line in differences:
         typer.echo(line, err=True)
     if differences:

@@ -64,6 +64,12 @@ class Incident:
         return table.astype({"time": times.UTC, "earliest": times.UTC, "latest": times.UTC})
 
     @property
+    def people(self) -> pd.DataFrame:
+        """Who is named in the exports: columns name, role, aliases."""
+        rows = [(person.name, person.role, tuple(person.aliases)) for person in self.file.people]
+        return pd.DataFrame(rows, columns=["name", "role", "aliases"])
+
+    @property
     def impact(self) -> pd.DataFrame:
         """The declared impact: columns quantity, value, of, low, high, unit, basis; "not measured" where so."""
         declared = self.file.impact

@@ -7,6 +7,7 @@ is made again from the exports.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import json
@@ -63,6 +64,8 @@ def current(incident: Incident, make: Callable[[Path], dict[str, Any]]) -> tuple
         _replace(work, folder)
     except BaseException:
         shutil.rmtree(work, ignore_errors=True)
+        with contextlib.suppress(OSError):  # not empty: it was there before
+            folder.parent.rmdir()
         raise
     return folder, facts
 

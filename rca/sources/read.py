@@ -14,7 +14,7 @@ from rca import schema, times
 from rca.errors import RcaError, UnknownName, did_you_mean, raise_all, shorten
 from rca.incident import Incident
 from rca.progress import track
-from rca.sources import derived, references, spans
+from rca.sources import batches, derived, references, spans
 from rca.sources.engine import Imported, import_source
 from rca.sources.runs import Runs
 from rca.sources.stored import KEYS, connection, frame
@@ -260,9 +260,12 @@ def _join(incident: Incident, stored: Stored, events: pd.DataFrame, notes: list[
     ).assign(source="incident.yaml")
     own = [system.id for system in incident.file.systems]
     seen = {name for table in (traces, metrics, events) for name in table["system"].unique()} - {""}
-    systems = tuple(dict.fromkeys([*own, *sorted(seen)]))
     listed = listed.assign(basis="table")
-    raise_all(_unknown_systems(listed, systems), UnknownName)
+    typed = {source.id for source in incident.file.sources if source.reader in batches.READERS}
+    by_hand = listed["source"].isin(typed)  # its names are people's; those of a format are the exporting system's own
+    seen |= {name for end in ("cause", "effect") for name in listed.loc[~by_hand, end]}
+    systems = tuple(dict.fromkeys([*own, *sorted(seen)]))
+    raise_all(_unknown_systems(listed[by_hand], systems), UnknownName)
     edges = pd.concat([schema.check(declared, "dependencies"), listed, from_spans], ignore_index=True)
     notes += span_notes
     undeclared = [name for name in systems if name not in own]

@@ -1,8 +1,8 @@
 """OpenTelemetry in OTLP JSON: logs, traces and metrics, as documents or as the collector's file exporter writes them.
 
 Reads one document, a list or JSON lines of ``resourceLogs``, ``resourceSpans`` and ``resourceMetrics``, mixed
-as they come, also below ``result`` as Jaeger's API answers. Tested on real data: the protocol's own
-examples and traces that Jaeger wrote.
+as they come, also below ``result`` as Jaeger's API answers. Tested against recorded data: the
+protocol's own examples and traces that Jaeger wrote.
 
 ==============================  =====================================================================
 of the data                     becomes

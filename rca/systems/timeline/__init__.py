@@ -10,6 +10,8 @@
     `knowledge`, `handovers`: who by role knew what when, and how long a hand-over took.
 ``watch``
     `gaps`, `detection_gap`: where exports are silent, and what no monitor saw.
+``unknown``
+    `unknowns`: what the record does not tell, in sentences.
 
 The arithmetic is here and nowhere else: a duration is the difference of two times, carried through as an
 interval where a time is known only as one.
@@ -21,6 +23,7 @@ from rca.systems.timeline.measure import DURATIONS, durations, milestones, summa
 from rca.systems.timeline.order import merge, overview
 from rca.systems.timeline.people import handovers, knowledge
 from rca.systems.timeline.phase import phases
+from rca.systems.timeline.unknown import unknowns
 from rca.systems.timeline.watch import detection_gap, gaps
 
 __all__ = [
@@ -35,4 +38,5 @@ __all__ = [
     "overview",
     "phases",
     "summary",
+    "unknowns",
 ]

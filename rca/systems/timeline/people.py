@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -65,6 +65,7 @@ def knowledge(events: pd.DataFrame, people: pd.DataFrame) -> pd.DataFrame:
     [['2025-01-01 09:00 UTC', 'on-call engineer', 'to']]
     """
     roles = _roles(people)
+    same = {_key(alias): _key(name) for name, aliases in _aliases(people) for alias in aliases}
     told = events["kind"].isin(KINDS)
     maybe = ~told & events["attributes"].str.contains("acknowledged", case=False, regex=False)
     chosen = events[told | maybe]
@@ -75,7 +76,7 @@ def knowledge(events: pd.DataFrame, people: pd.DataFrame) -> pd.DataFrame:
         item = attributes(text)
         taken = any(str(item.get(name, "")).casefold() == "acknowledged" for name in _STATES)
         if taken or kind in KINDS:
-            found = dict.fromkeys((part, _role(name, roles)) for part, name in _named(actor, item, roles))
+            found = dict.fromkeys((part, _role(name, roles)) for part, name in _named(actor, item, same))
             rows += [(position, part, role, taken) for part, role in found or {("actor", NOBODY): None}]
     at, kept = bounds(chosen), [row[0] for row in rows]
     out = chosen.iloc[kept][["kind", "system", "message", "ref", "locator", "event_id"]].reset_index(drop=True)
@@ -212,12 +213,17 @@ def _roles(people: pd.DataFrame) -> dict[str, str]:
     missing = [name for name in ("name", "role") if name not in people.columns]
     raise_all([f"people: required column {name!r} is missing" for name in missing], InputError)
     found: dict[str, list[str]] = {_key(role): [role] for role in people["role"]}
-    aliases = people["aliases"] if "aliases" in people.columns else [()] * len(people)
-    for name, role, others in zip(people["name"], people["role"], aliases, strict=True):
-        for text in (name, *others):
+    for role, (name, aliases) in zip(people["role"], _aliases(people), strict=True):
+        for text in (name, *aliases):
             roles = found.setdefault(_key(text), [])
             roles += [role] * (role not in roles)
     return {key: " or ".join(roles) for key, roles in found.items()}
+
+
+def _aliases(people: pd.DataFrame) -> list[tuple[str, Sequence[str]]]:
+    """Return each name with its aliases."""
+    aliases = people["aliases"] if "aliases" in people.columns else [()] * len(people)
+    return list(zip(people["name"], aliases, strict=True))
 
 
 def _key(name: str) -> str:
@@ -228,11 +234,14 @@ def _role(name: str, roles: Mapping[str, str]) -> str:
     return roles.get(_key(name), NOT_DECLARED)
 
 
-def _named(actor: str, fields: Mapping[str, Any], roles: Mapping[str, str]) -> list[tuple[str, str]]:
-    """Return (part, name) of everybody an event names; an actor who stands under ``from`` or ``to`` once."""
+def _named(actor: str, fields: Mapping[str, Any], same: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return (part, name) of everybody an event names; an actor who stands under ``from`` or ``to``, once.
+
+    `same` has the name of each alias.
+    """
     others = [(part, name) for part in ("from", "to") for name in _people(fields.get(part))]
-    there = {roles.get(_key(name), _key(name)) for _, name in others}
-    return [("actor", name) for name in _people(actor) if roles.get(_key(name), _key(name)) not in there] + others
+    there = {same.get(_key(name), _key(name)) for _, name in others}
+    return [("actor", name) for name in _people(actor) if same.get(_key(name), _key(name)) not in there] + others
 
 
 def _people(value: Any) -> list[str]:

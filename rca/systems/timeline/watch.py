@@ -15,7 +15,11 @@ from rca.systems.timeline.interval import attributes, bounds, difference, spans,
 __all__ = ["detection_gap", "gaps"]
 
 NO_ALERT = "no alert on it in these exports"
-_ENDED = ("resolved", "ok", "closed", "inactive", "normal")
+# States of an alert that say that it ended or what people did with it, not that it fired.
+_NOT_FIRING = (
+    "resolved", "ok", "closed", "inactive", "normal", "pending", "acknowledged", "unacknowledged", "reassigned",
+    "escalated",
+)  # fmt: skip
 _STATES = ("state", "status")
 _SPEAKS = 5  # typical steps: a longer step is silence
 _ENOUGH = 10  # records, before a step can be called typical
@@ -109,7 +113,7 @@ def detection_gap(
     A sign is an event of kind ``signal``: its system, and its attribute ``metric``, or else its ``ref``. For the
     whole incident it is the earlier of the first such event and the milestone *first_signal*. The alert is
     the first of kind ``alert`` that does not surely precede the sign and that fires: whose attribute ``state`` or
-    ``status`` does not say that it ended.
+    ``status`` does not say that it ended, waits or was taken on.
 
     Parameters
     ----------
@@ -223,7 +227,7 @@ def _seen_by(system: str, metric: str, alerts: pd.DataFrame, monitors: pd.DataFr
 def _alerts(alerts: pd.DataFrame) -> pd.DataFrame:
     """Return the dated alerts that fire, earliest first: system, name, metric, text, time and bounds."""
     fields = [attributes(text) for text in alerts["attributes"]]
-    ended = [any(str(item.get(name, "")).casefold() in _ENDED for name in _STATES) for item in fields]
+    ended = [any(str(item.get(name, "")).casefold() in _NOT_FIRING for name in _STATES) for item in fields]
     name = alerts["ref"].where(alerts["ref"] != "", alerts["message"].str.slice(0, 60))
     table = bounds(alerts).assign(
         time=alerts["time"], system=alerts["system"], name=name, text=alerts["ref"] + " " + alerts["message"],
