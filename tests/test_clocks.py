@@ -604,10 +604,13 @@ def test_an_interval_that_only_just_leaves_zero_out_proposes_nothing():
     assert "close to zero" in row["note"]
 
 
-def test_delays_with_a_floor_may_be_skew_or_not():
-    row = one(table(np.random.default_rng(8).uniform(0.9, 4.5, 30)))
+def test_differences_that_reach_down_to_zero_may_be_delay():
+    ahead = 1 + 0.38 * stats.norm.ppf((np.random.default_rng(8).permutation(60) + 0.5) / 60)
+    assert 0 < ahead.min() < 0.15
+    row = one(table(ahead))
     assert (row["proposal"], row["verdict"]) == (False, "cannot tell")
     assert "explains the differences as well" in row["note"]
+    assert one(table(ahead + 1))["proposal"]
 
 
 def test_anchors_that_mostly_disagree_decide_nothing():

@@ -34,6 +34,7 @@ WORDS = 'of "SUBMIT order" for billing-db'
 _EVENT = "'time': 'VARCHAR', 'system': 'VARCHAR', 'severity': 'VARCHAR', 'message': 'VARCHAR', 'trace_id': 'VARCHAR'"
 TYPED = f"{{{_EVENT}, 'host': 'VARCHAR', 'status': 'INTEGER', 'latency_ms': 'DOUBLE'}}"
 LIMIT = 10_000
+MINUTE = ("2025-11-18T12:00:00Z", "2025-11-18T12:01:00Z")
 
 Counts = list[tuple[int, str, int]]  # begin in microseconds, system, records
 
@@ -146,62 +147,153 @@ def child(name: str, events: Path, folder: Path) -> dict[str, Any]:
     return found
 
 
-def work(name: str, events: Path, folder: Path) -> dict[str, Any]:
+def work_of(name: str, events: Path, folder: Path) -> dict[str, Any]:
     """Do what `child` asks of this process."""
     found = measured(lambda: CHILDREN[name](events, folder))
     return found | {"cpu": cpu(), "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
 
 
-def queries(ours: bool, parquet: Path) -> dict[str, dict[str, Any]]:
+def queries(ask: dict[str, Callable[[Path], Any]], parquet: Path) -> dict[str, dict[str, Any]]:
     """Return what each query gave and cost: the median of five, each on a connection of its own."""
     found = {}
-    for name, (of_rca, of_bare) in QUERIES.items():
-        ask = of_rca if ours else of_bare
-        runs = [measured(lambda ask=ask: ask(parquet)) for _ in range(5)]
-        found[name] = {
-            "result": runs[0]["result"],
-            "wall": statistics.median(run["wall"] for run in runs),
-            "cpu": statistics.median(run["cpu"] for run in runs),
-        }
+    for name, one in ask.items():
+        runs = [measured(lambda one=one: one(parquet)) for _ in range(6)][1:]
+        found[name] = {key: statistics.median(run[key] for run in runs) for key in ("wall", "cpu")}
+        found[name]["result"] = runs[0]["result"]
     return found
 
 
-def _asked(where: str, *, rows: bool) -> Callable[[Path], Any]:
+def bare_rows(where: str) -> Callable[[Path], Any]:
+    """Return a query that counts what matches and fetches the first rows of it."""
+
     def ask(parquet: Path) -> Any:
         import duckdb
 
         with duckdb.connect() as duck:
-            if not rows:
-                return duck.execute(f"SELECT {where}", [str(parquet)]).fetchall()
-            (total,) = duck.execute(f"SELECT count(*) FROM read_parquet(?) WHERE {where}", [str(parquet)]).fetchone()
+            duck.execute("SET TimeZone = 'UTC'")
             found = duck.execute(f"SELECT * FROM read_parquet(?) WHERE {where} LIMIT {LIMIT}", [str(parquet)]).df()
-            return [total, len(found)]
+            return duck.execute(f"SELECT count(*) FROM read_parquet(?) WHERE {where}", [str(parquet)]).fetchone()[
+                0
+            ], len(found)
 
     return ask
 
 
-def _window(parquet: Path) -> Any:
+def bare_again(parquet: Path) -> Any:
+    """Return how many records stand more than once, by their time, system and trace id."""
+    import duckdb
+
+    with duckdb.connect(config={"temp_directory": str(parquet.parent)}) as duck:
+        same = "SELECT 1 FROM read_parquet(?) GROUP BY time, system, trace_id HAVING count(*) > 1"
+        return duck.execute(f"SELECT count(*) FROM ({same})", [str(parquet)]).fetchone()[0]
+
+
+def rca_window(parquet: Path) -> Any:
+    """Return how many events a minute has, and the rows at hand."""
     import pandas as pd
 
     from rca.sources import query
 
-    found = query.window(parquet, pd.Timestamp("2025-11-18T12:00Z"), pd.Timestamp("2025-11-18T12:00:30Z"), limit=LIMIT)
-    return [int(found.rows["count"].sum()), int(found.rows["count"].sum())]
+    found = query.window(parquet, pd.Timestamp(MINUTE[0]), pd.Timestamp(MINUTE[1]), limit=LIMIT)
+    return found.total, len(found.rows)
 
 
-def _text(parquet: Path) -> Any:
+def rca_text(parquet: Path) -> Any:
+    """Return how many events hold a text, and the rows at hand."""
     from rca.sources import query
 
-    found = query.window(parquet, text=WORDS, limit=10**6)
-    return [int(found.rows["count"].sum()), LIMIT]
+    found = query.window(parquet, text=WORDS, limit=LIMIT)
+    return found.total, len(found.rows)
 
 
-def _again(parquet: Path) -> Any:
+def rca_again(parquet: Path) -> Any:
+    """Return how many events stand for several records."""
     from rca.sources import query
 
-    counted = query.count(parquet)
-    return [[counted.records - counted.events]]
+    return query.repeats(parquet, limit=1).total
 
 
-QUERIES: dict[str, tuple[Callable[[Path], Any], Callable[[Path], Any]]] = {}
-CHILDREN: dict[str, Callable[[Path, Path], Any]] = {**WAYS}
+BARE = {
+    "window of a minute": bare_rows(f"time >= '{MINUTE[0]}'::TIMESTAMPTZ AND time < '{MINUTE[1]}'::TIMESTAMPTZ"),
+    "text search": bare_rows(f"message ILIKE '%{WORDS}%'"),
+    "records that stand twice": bare_again,
+}
+RCA = {"window of a minute": rca_window, "text search": rca_text, "records that stand twice": rca_again}
+CHILDREN: dict[str, Callable[[Path, Path], Any]] = {
+    **WAYS,
+    "store": lambda events, folder: str(stored(events, folder).path("events")),
+    "bare store": lambda events, folder: bare_import(events, folder / "bare.parquet"),
+    "bare queries": lambda parquet, _folder: queries(BARE, parquet),
+    "rca queries": lambda parquet, _folder: queries(RCA, parquet),
+}
+
+
+def compare(events: Path, work: Path, runs: int) -> None:
+    """Print what the three ways cost; stop if they do not count the same."""
+    figures: dict[str, list[dict[str, Any]]] = {name: [] for name in WAYS}
+    for _ in range(runs):  # in turn, so that a busy machine is busy for all
+        for name in WAYS:
+            with tempfile.TemporaryDirectory(dir=work) as folder:
+                figures[name].append(child(name, events, Path(folder)))
+    counts = {name: found[0]["result"] for name, found in figures.items()}
+    if any(counted != counts["bare DuckDB"] for counted in counts.values()):
+        raise SystemExit(f"the histograms differ: { ({name: len(counted) for name, counted in counts.items()}) }")
+    print(f"histograms equal: {len(counts['rca'])} bins, {sum(row[2] for row in counts['rca'])} records")
+    middle = {
+        name: {key: statistics.median(run[key] for run in found) for key in ("cpu", "wall", "peak")}
+        for name, found in figures.items()
+    }
+    base = middle["bare DuckDB"]["cpu"]
+    print(f"{'median of ' + str(runs):14} {'CPU s':>8} {'x bare':>8} {'x rca':>8} {'wall s':>8} {'peak MB':>8}")
+    for name, one in middle.items():
+        ratios = f"{one['cpu'] / base:8.2f} {one['cpu'] / middle['rca']['cpu']:8.2f}"
+        print(f"{name:14} {one['cpu']:8.2f} {ratios} {one['wall']:8.2f} {one['peak']:8.0f}")
+
+
+def ask_both(events: Path, work: Path) -> None:
+    """Import once by rca and once by bare DuckDB; print the cost of that and of the same queries to both."""
+    for name in ("store", "bare store"):
+        found = child(name, events, work)
+        print(f"{name:10} CPU {found['cpu']:.1f} s, wall {found['wall']:.1f} s, peak {found['peak']:.0f} MB")
+    (path,) = (work / "incident" / "derived").glob("*/events.parquet")
+    bare_found = child("bare queries", work / "bare.parquet", work)["result"]
+    rca_found = child("rca queries", path, work)
+    print(
+        f"{'median of 5, s':26} {'bare CPU':>9} {'rca CPU':>9} {'ratio':>7} {'bare wall':>10} {'rca wall':>9}   result"
+    )
+    for name, bare_one in bare_found.items():
+        one = rca_found["result"][name]
+        if one["result"] != bare_one["result"]:
+            raise SystemExit(f"{name}: {one['result']}, but bare DuckDB found {bare_one['result']}")
+        print(
+            f"{name:26} {bare_one['cpu']:9.3f} {one['cpu']:9.3f} {one['cpu'] / bare_one['cpu']:7.2f}"
+            f" {bare_one['wall']:10.3f} {one['wall']:9.3f}   {one['result']}"
+        )
+    print(f"peak of rca's queries {rca_found['peak']:.0f} MB")
+
+
+def main() -> None:
+    """Print the figures that were asked for."""
+    if sys.argv[1:2] == ["--child"]:
+        print(json.dumps(work_of(sys.argv[2], Path(sys.argv[3]), Path(sys.argv[4]))))
+        return
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--rows", type=int, default=1_000_000)
+    arguments.add_argument("--seed", type=int, default=0)
+    arguments.add_argument("--runs", type=int, default=3)
+    arguments.add_argument("--queries", action="store_true")
+    given = arguments.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        events = Path(folder) / "events.jsonl"
+        make_events.write(events, given.rows, given.seed)
+        print(
+            f"{given.rows:,} events, seed {given.seed}, {events.stat().st_size / 1e6:.0f} MB, {os.cpu_count()} processors"
+        )
+        if given.queries:
+            ask_both(events, Path(folder))
+        else:
+            compare(events, Path(folder), given.runs)
+
+
+if __name__ == "__main__":
+    main()

@@ -92,7 +92,9 @@ def numbers(data: bytes, rng: Chance) -> bytes:
     if not found:
         return data
     match = rng.choice(found)
-    other = rng.choice((b"0", b"-1", b"9" * 19, b"9" * 400, b"1e400", b"0.0000001", b"00", b"", b"x", b"2147483648", b"\xd9\xa3"))
+    other = rng.choice(
+        (b"0", b"-1", b"9" * 19, b"9" * 400, b"1e400", b"0.0000001", b"00", b"", b"x", b"2147483648", b"\xd9\xa3")
+    )
     return data[: match.start()] + other + data[match.end() :]
 
 
@@ -106,12 +108,16 @@ def shuffle(data: bytes, rng: Chance) -> bytes:
 def long_line(data: bytes, rng: Chance) -> bytes:
     """A line of some megabytes, or past the limit."""
     at = rng.randrange(len(data) + 1)
-    return data[:at] + rng.choice((b"x", b" ", b"a b=c ", b"[", b'"')) * rng.choice((10**5, 10**6, 17 * 2**20)) + data[at:]
+    return (
+        data[:at] + rng.choice((b"x", b" ", b"a b=c ", b"[", b'"')) * rng.choice((10**5, 10**6, 17 * 2**20)) + data[at:]
+    )
 
 
 def recode(data: bytes, rng: Chance) -> bytes:
     """The text is in another encoding."""
-    return data.decode("utf-8", "replace").encode(rng.choice(("utf-16", "utf-32", "utf-7", "ascii", "latin-1")), "replace")
+    return data.decode("utf-8", "replace").encode(
+        rng.choice(("utf-16", "utf-32", "utf-7", "ascii", "latin-1")), "replace"
+    )
 
 
 # JSON
@@ -166,7 +172,9 @@ def change(content: Any, rng: Chance) -> Any:
 def json_values(data: bytes, rng: Chance) -> bytes:
     """Values of the document, or of a line, are of other types."""
     with suppress(ValueError):
-        return json.dumps(change(json.loads(data), rng), ensure_ascii=rng.random() < 0.8).encode("utf-8", "surrogatepass")
+        return json.dumps(change(json.loads(data), rng), ensure_ascii=rng.random() < 0.8).encode(
+            "utf-8", "surrogatepass"
+        )
     lines = data.splitlines(keepends=True)
     number = rng.randrange(len(lines)) if lines else 0
     with suppress(ValueError, IndexError):
@@ -199,7 +207,14 @@ def zip_members(data: bytes, rng: Chance) -> bytes:
         mutate = json_values if what == "content" else rng.choice(TEXTS)
         members[number] = members[number][0], mutate(members[number][1], rng)
     elif members and what == "name":
-        odd = ("../../x.json", "/etc/passwd", "general/2025-13-45.json", "a" * 3000 + ".json", "\\x\\users.json", "general/2025-11-18.json/")
+        odd = (
+            "../../x.json",
+            "/etc/passwd",
+            "general/2025-13-45.json",
+            "a" * 3000 + ".json",
+            "\\x\\users.json",
+            "general/2025-11-18.json/",
+        )
         members[number] = rng.choice(odd), members[number][1]
     elif members and what == "drop":
         del members[number]
@@ -226,7 +241,17 @@ def database(data: bytes, rng: Chance) -> bytes:
             tables = [name for (name,) in duck.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
             table = rng.choice(tables)
             column = rng.choice([row[1] for row in duck.execute(f'PRAGMA table_info("{table}")')])
-            values = ("NULL", "-1", "9223372036854775807", "9e999", "''", "'x'", "x'ff00fe'", "zeroblob(20000000)", "CAST(x'ed' AS TEXT)")
+            values = (
+                "NULL",
+                "-1",
+                "9223372036854775807",
+                "9e999",
+                "''",
+                "'x'",
+                "x'ff00fe'",
+                "zeroblob(20000000)",
+                "CAST(x'ed' AS TEXT)",
+            )
             duck.execute(rng.choice((
                 f'UPDATE "{table}" SET "{column}" = {rng.choice(values)}',
                 f'UPDATE "{table}" SET "{column}" = {rng.choice(values)}',
@@ -254,7 +279,12 @@ def parquet_types(data: bytes, rng: Chance) -> bytes:
         pa.array(["a", "b", "a"]).dictionary_encode(), pa.array([1, 2, 3], pa.duration("ns")), pa.array([True, False, None]),
         pa.array([1, 2, 3], pa.date32()), pa.array([1, 2, 3], pa.time64("ns")), pa.array([-(2**62)] * n, pa.timestamp("ns")),
     ))  # fmt: skip
-    columns = {"time": pa.array(["2025-11-18T11:20:00Z"] * n), "service": pa.array(["a"] * n), "level": pa.array(["x"] * n), "note": pa.array(["m"] * n)}
+    columns = {
+        "time": pa.array(["2025-11-18T11:20:00Z"] * n),
+        "service": pa.array(["a"] * n),
+        "level": pa.array(["x"] * n),
+        "note": pa.array(["m"] * n),
+    }
     columns[rng.choice((*columns, "more"))] = odd
     out = io.BytesIO()
     parquet.write_table(pa.table(columns), out)

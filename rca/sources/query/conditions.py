@@ -1,4 +1,4 @@
-"""What is asked for as conditions of a query, checked, and the file that is asked."""
+"""What is asked for, checked and as conditions of a query, and the file that is asked."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from rca.sources.read import Stored
 
-__all__ = ["Events", "Found", "Question", "check_limit", "opened", "question", "undated"]
+__all__ = ["Events", "Found", "Question", "check_limit", "opened", "question"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,13 +95,21 @@ class Question:
 
     @property
     def where(self) -> str:
+        """The condition of all that is asked for."""
         return f"{self.other} AND {self.during}" if self.during else self.other
 
     @property
-    def where_orundated(self) -> str:
+    def where_or_undated(self) -> str:
+        """The same, with the undated events that may belong to it."""
         return f"{self.other} AND ({self.during} OR time_ns IS NULL)" if self.during else self.other
 
-    def check_systems(self, ask: Any) -> None:
+    def undated(self, ask: Events) -> int:
+        """Return how many events without a time the other conditions let through."""
+        values = {name: value for name, value in self.values.items() if name not in ("start", "end")}
+        found = ask(f"SELECT count(*) FROM events WHERE time_ns IS NULL AND {self.other}", values)
+        return int(found.column(0)[0].as_py())
+
+    def check_systems(self, ask: Events) -> None:
         """Raise if no event names one of the systems; looks on only until it finds one."""
         absent = [
             name
@@ -124,6 +132,7 @@ def question(
     text: str,
     min_severity: int | str | None,
 ) -> Question:
+    """Return what a caller asks for, or raise what is wrong with it."""
     values: dict[str, Any] = {}
     during, other = [], ["true"]
     for name, moment, sign in (("start", start, ">="), ("end", end, "<")):
@@ -175,12 +184,6 @@ def _severity(value: int | str) -> int:
             f"severity {shorten(value)}: expected 1 to 24, or a word{did_you_mean(str(value), schema.SEVERITY)}"
         )
     return number
-
-
-def undated(ask: Any, question: Question) -> int:
-    values = {name: value for name, value in asked.values.items() if name not in ("start", "end")}
-    found = ask(f"SELECT count(*) FROM events WHERE time_ns IS NULL AND {question.other}", values)
-    return int(found.column(0)[0].as_py())
 
 
 def check_limit(limit: object) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from rca.sources.query.conditions import Found, check_limit, opened, question, undated
+from rca.sources.query.conditions import Found, check_limit, opened, question
 from rca.times import UTC
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def repeats(stored: Stored | str | Path, *, limit: int = 10_000) -> Found:
             near = ask(_NEAR, values)
             total += near.num_rows
             parts.append(near.slice(0, max(limit - sum(part.num_rows for part in parts[1:]), 0)))
-        undated = undated(ask, question(None, None, (), (), "", None))
+        undated = question(None, None, (), (), "", None).undated(ask)
     return Found(_repeated(parts, limit), total, undated)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import pandas as pd
 
 from rca.errors import InputError, UnknownName, did_you_mean, shorten
-from rca.sources.query.conditions import Found, check_limit, opened, question, undated
+from rca.sources.query.conditions import Found, check_limit, opened, question
 from rca.sources.stored import arrow_schema, frame
 from rca.times import UTC
 
@@ -98,7 +98,7 @@ def window(
         total = found.num_rows
         if total > limit:
             total = ask(f"SELECT count(*) FROM events WHERE {asked.where}", asked.values)[0][0].as_py()
-        return Found(frame(found.slice(0, limit), "events"), total, undated(ask, asked))
+        return Found(frame(found.slice(0, limit), "events"), total, asked.undated(ask))
 
 
 def count(
@@ -134,7 +134,7 @@ def count(
         asked.check_systems(ask)
         query = f"SELECT count(*) AS events, coalesce(sum(count), 0)::BIGINT AS records FROM events WHERE {asked.where}"
         (row,) = ask(query, asked.values).to_pylist()
-        return Count(row["events"], row["records"], undated(ask, asked))
+        return Count(row["events"], row["records"], asked.undated(ask))
 
 
 def histogram(
@@ -176,6 +176,8 @@ def histogram(
     UnknownName
         As for `window`; another `by`.
     """
+    import pyarrow as pa
+
     asked = question(start, end, systems, kinds, text, min_severity)
     if by not in _GROUPS:
         raise UnknownName(f"by {shorten(by)}{did_you_mean(str(by), [name for name in _GROUPS if name])}")
@@ -197,7 +199,7 @@ def histogram(
     groups = ["" if name is None else str(name) for name in found.column("part").to_pylist()]
     return pd.DataFrame(
         {
-            "time": _times(found.column("begin")),
+            "time": found.column("begin").cast(pa.timestamp("ns", "UTC")).to_pandas().astype(UTC),
             "group": pd.Series(groups, dtype="str"),
             "count": pd.Series(found.column("count").to_numpy(), dtype="int64"),
         }
