@@ -6,7 +6,6 @@ import datetime as dt
 import io
 import json
 import math
-import sys
 from decimal import Decimal
 from importlib.metadata import EntryPoint
 
@@ -19,11 +18,12 @@ from pydantic import ValidationError
 
 from rca import schema, sources
 from rca.conclusions import Analysis
-from rca.errors import InputError, MissingFile, RcaError
+from rca.errors import InputError, RcaError
 from rca.incident import Incident
 from rca.incident.model import IncidentFile, Source
-from rca.sources import batches, formats, mapping
+from rca.sources import batches, formats, mapping, runs
 from rca.sources.documents import MAX_DEPTH
+from rca.systems import clocks
 
 AT = "2025-11-18T11:20:00Z"
 EVENT = {"constant": {"kind": "deploy"}}
@@ -705,3 +705,86 @@ def test_records_inside_a_json_object_are_hinted_at(read):
     text = '{"items": [{"at": "2025-01-01T00:00:00Z"}]}'
     found = problem(read, text, "a.json", columns={"time": "at"}, **EVENT)
     assert "say records: /items" in found
+
+
+def test_an_accepted_offset_is_taken_off_and_can_be_put_back(read):
+    text = f"time,message,until\n{AT},x,2025-11-18T12:20:00Z\n,y,\n"
+    how = {"columns": {"time_end": "until"}, "clock": {"offset": 37.25, "accepted_by": "on-call engineer"}}
+    found = read(text, **EVENT | how)
+    events = found.events
+    assert events["time"][0] == pd.Timestamp("2025-11-18T11:19:22.75Z")
+    assert events["time_end"][0] == pd.Timestamp("2025-11-18T12:19:22.75Z")
+    assert events["offset"][0] == pd.Timedelta("37.25s")
+    assert events["offset_method"][0] == "accepted by on-call engineer"
+    assert events["time_text"][0] == AT
+    assert pd.isna(events["time"][1])
+    assert found.reports["clock"][0] == "+37.25 s taken off"
+    back = clocks.uncorrect(events)
+    assert back["time"][0] == pd.Timestamp(AT)
+    assert back["time_end"][0] == pd.Timestamp("2025-11-18T12:20:00Z")
+
+
+def test_a_clock_that_gains_is_corrected_as_the_analysis_corrects_it(read):
+    text = "time,message\n2025-11-08T00:00:00Z,a\n2025-11-18T00:00:00Z,b\n"
+    plain = read(text, **EVENT).events
+    clock = {"offset": 5.0, "drift": 100.0, "at": "2025-11-08T00:00:00Z", "accepted_by": "r"}
+    ours = read(text, clock=clock, **EVENT).events
+    at = pd.Timestamp("2025-11-08T00:00:00Z")
+    theirs = clocks.correct(plain, {"a": clocks.Clock(pd.Timedelta("5s"), at, 100.0)})
+    assert ours["time"].tolist() == theirs["time"].tolist()
+    # ten days at 100 parts per million are 86.4 s, shown by a clock that runs that much fast
+    assert (ours["offset"][1] - pd.Timedelta("91.4s")).total_seconds() == pytest.approx(0, abs=0.02)
+
+
+def test_one_export_in_overlapping_pieces_is_read_as_if_it_were_whole(tmp_path):
+    lines = [f'{{"time": "2025-11-18T11:{n // 3:02}:00Z", "message": "m{n // 3}"}}' for n in range(30)]
+    parts = {"whole": lines, "one": lines[:18], "two": lines[12:]}
+    for name, rows in parts.items():
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(rows) + "\n")
+    tables = []
+    for files in (["whole.jsonl"], ["one.jsonl", "two.jsonl"], ["two.jsonl", "one.jsonl", "whole.jsonl"]):
+        own = {"id": "a", "file": files, "reader": "jsonl", **EVENT}
+        tables.append(sources.read(incident_of(tmp_path, own)).events)
+    columns = ["event_id", "time", "message", "count", "raw_sha256"]
+    assert tables[0]["count"].tolist() == [3] * 10
+    for other in tables[1:]:
+        pd.testing.assert_frame_equal(other[columns], tables[0][columns])
+
+
+def test_tables_that_somebody_else_derived_are_made_again(tmp_path):
+    (tmp_path / "a.csv").write_text(f"time,message\n{AT},true\n")
+    incident = incident_of(tmp_path, {"id": "a", "file": "a.csv", **EVENT})
+    stored = sources.store(incident)
+    assert sources.store(incident) == stored
+    forged = parquet.read_table(stored.path("events"))
+    forged = forged.set_column(forged.column_names.index("message"), "message", pa.array(["forged"]))
+    parquet.write_table(forged, stored.path("events"))
+    assert sources.read(incident).events["message"].tolist() == ["true"]
+    listed = json.loads((stored.folder / "import.json").read_text())
+    listed["content"]["facts"]["reports"][0]["rows"] = 7
+    (stored.folder / "import.json").write_text(json.dumps(listed))
+    assert sources.read(incident).reports["rows"].tolist() == [1]
+
+
+def test_a_changed_export_or_mapping_is_imported_anew(tmp_path):
+    (tmp_path / "a.csv").write_text(f"time,message\n{AT},one\n")
+    own = {"id": "a", "file": "a.csv", **EVENT}
+    assert sources.read(incident_of(tmp_path, own)).events["message"].tolist() == ["one"]
+    (tmp_path / "a.csv").write_text(f"time,message\n{AT},two\n")
+    assert sources.read(incident_of(tmp_path, own)).events["message"].tolist() == ["two"]
+    other = own | {"constant": {"kind": "alert"}}
+    assert sources.read(incident_of(tmp_path, other)).events["kind"].tolist() == ["alert"]
+    assert len(list((tmp_path / "derived").iterdir())) == 1
+
+
+def test_many_rows_are_sorted_and_folded_slice_by_slice(tmp_path, monkeypatch):
+    monkeypatch.setattr(runs, "SLICE", 64)
+    monkeypatch.setattr(batches, "BLOCK", 2_000)
+    numbers = [(n * 7919) % 500 for n in range(1_000)]
+    (tmp_path / "a.jsonl").write_text(
+        "".join(f'{{"time": "2025-11-18T{n // 60:02}:{n % 60:02}:00Z", "message": "m{n}"}}\n' for n in numbers)
+    )
+    events = sources.read(incident_of(tmp_path, {"id": "a", "file": "a.jsonl", "reader": "jsonl", **EVENT})).events
+    assert events["message"].tolist() == [f"m{n}" for n in sorted(set(numbers))]
+    assert events["count"].tolist() == [2] * 500
+    assert events["position"].tolist() == [numbers.index(n) + 1 for n in range(500)]

@@ -97,7 +97,7 @@ def _accept(found: incident.Incident, solved: pd.DataFrame, reference: str, acce
         if not row["proposal"]:
             raise InputError(f"--accept: nothing is proposed for {name!r}: {row['verdict']}; {row['note']}")
         clock = {
-            "offset": row["offset"].total_seconds(), "low": row["low"].total_seconds(), "high": row["high"].total_seconds(),
+            **{key: row[key].total_seconds() for key in ("offset", "low", "high")},
             "anchors": int(row["anchors"]), "against": reference, "accepted_by": by,
         }  # fmt: skip
         if pd.notna(row["drift"]) and row["drift"]:

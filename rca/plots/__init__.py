@@ -6,6 +6,7 @@ colour alone.
 
 from rca.plots.actions import actions
 from rca.plots.cascade import cascade
+from rca.plots.clocks import clocks
 from rca.plots.drift import drift
 from rca.plots.fishbone import fishbone
 from rca.plots.fmea import fmea
@@ -14,4 +15,4 @@ from rca.plots.shapdiff import shapdiff
 from rca.plots.timeline import timeline
 from rca.plots.whys import whys
 
-__all__ = ["actions", "cascade", "drift", "fishbone", "fmea", "graph", "shapdiff", "timeline", "whys"]
+__all__ = ["actions", "cascade", "clocks", "drift", "fishbone", "fmea", "graph", "shapdiff", "timeline", "whys"]

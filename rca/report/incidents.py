@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rca import files, incident, vocabulary
+from rca import custody, files, incident, vocabulary
 from rca.errors import InputError
 from rca.incident import Incident
 from rca.report import parameters
@@ -58,6 +59,10 @@ def make(
     ------
     InputError
         Anything wrong with the incident or the parameters; then nothing is written.
+
+    Notes
+    -----
+    Where the incident has a custody log, the page's hash is noted there.
     """
     known = parameters.parameters(notebook)
     values = parameters.from_text(given or {}, known)
@@ -70,10 +75,21 @@ def make(
     found = incident.load(values["incident"])
     names = pseudonyms(found, check(found, trust=bool(values.get("trust"))))
     if values.get("with_names", with_names):
-        return run(notebook, values, out, cover=cover(found), inputs=_inputs(found), progress=progress)
-    title = cover(hide(found, names))
-    inputs = {names.text(name): value for name, value in _inputs(found).items()}
-    return run(notebook, values, out, cover=title, inputs=inputs, progress=progress, redact=names.text)
+        outcome = run(notebook, values, out, cover=cover(found), inputs=_inputs(found), progress=progress)
+    else:
+        title = cover(hide(found, names))
+        inputs = {names.text(name): value for name, value in _inputs(found).items()}
+        outcome = run(notebook, values, out, cover=title, inputs=inputs, progress=progress, redact=names.text)
+    _log(found, outcome)
+    return outcome
+
+
+def _log(found: Incident, outcome: Outcome) -> None:
+    """Note the report in the incident's custody log, where there is one that may be written."""
+    log = found.folder / custody.LOG
+    if log.exists() and os.access(log, os.W_OK):
+        page = Path(outcome.html)
+        custody.append(found.folder, "exported", {page.name: files.sha256(page)}, note="report")
 
 
 def cover(found: Incident) -> Cover:

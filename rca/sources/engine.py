@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Imported", "import_source"]
 
 _LISTED = 5
+_STAMPS = ("time_ns", "time_earliest_ns", "time_latest_ns", "time_end_ns")
 _PIECE = 5_000
 
 
@@ -146,27 +147,30 @@ def _nothing_for(plan: Plan, name: str, done: Imported) -> list[str]:
 
 
 def _corrected(rows: pa.Table, source: Source) -> pa.Table:
-    """Return rows with the accepted offset of the source's clock taken off; time + offset is what was written."""
+    """Return rows with the accepted offset of the source's clock taken off; time + offset is what was written.
+
+    A row has one offset: that of its time, or of the first other time it has.
+    """
     import pyarrow as pa
 
-    clock = source.clock
-    if clock is None:
+    clock, names = source.clock, [name for name in _STAMPS if name in rows.column_names]
+    if clock is None or not names:
         return rows
-    for name in [column for column in rows.column_names if column.startswith("time") and column.endswith("_ns")]:
-        values = rows.column(name)
-        shown = values.fill_null(0).to_numpy()
-        offset = times.ahead(
-            shown, round(clock.offset * 1e9), clock.at.value if clock.at is not None else 0, clock.drift
-        )
-        right = pa.array(shown - offset, pa.int64(), mask=values.is_null().to_numpy())
+    stamps = {name: rows.column(name).fill_null(NOT_A_TIME).to_numpy() for name in names}
+    shown = np.full(rows.num_rows, NOT_A_TIME)
+    for values in stamps.values():
+        shown = np.where(shown == NOT_A_TIME, values, shown)
+    at = clock.at.value if clock.at is not None else 0
+    offset = times.ahead(np.where(shown == NOT_A_TIME, 0, shown), round(clock.offset * 1e9), at, clock.drift)
+    for name, values in stamps.items():
+        empty = values == NOT_A_TIME
+        right = pa.array(np.where(empty, 0, values) - offset, pa.int64(), mask=empty)
         rows = rows.set_column(rows.column_names.index(name), name, right)
-        if name == "time_ns" and "offset_ns" in rows.column_names:
-            rows = rows.set_column(rows.column_names.index("offset_ns"), "offset_ns", pa.array(offset))
-            method = f"accepted by {clock.accepted_by}" + (
-                f", {clock.anchors} anchors against {clock.against}" if clock.against else ""
-            )
-            column = rows.column_names.index("offset_method")
-            rows = rows.set_column(column, "offset_method", pa.repeat(method, rows.num_rows))
+    if "offset_ns" in rows.column_names:
+        anchors = f", {clock.anchors} anchors against {clock.against}" if clock.against else ""
+        method = pa.repeat(f"accepted by {clock.accepted_by}{anchors}", rows.num_rows)
+        for name, column in (("offset_ns", pa.array(offset)), ("offset_method", method)):
+            rows = rows.set_column(rows.column_names.index(name), name, column)
     return rows
 
 

@@ -157,6 +157,7 @@ def _import(incident: Incident, work: Path, progress: bool) -> dict[str, Any]:
 
 def _plain(item: ImportReport) -> dict[str, Any]:
     facts = asdict(item)
+    facts["notes"] = list(item.notes)
     return facts | {name: None if pd.isna(facts[name]) else facts[name].isoformat() for name in ("first", "last")}
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from rca import times
 from rca.errors import InputError, UnknownName, did_you_mean, raise_all, shorten
 from rca.times import UTC
 
@@ -134,17 +135,14 @@ def _check(events: pd.DataFrame) -> None:
 def _taken(rows: pd.DataFrame, clock: Clock) -> np.ndarray:
     """Return nanoseconds to take off each row: of its time, or of the first other time that it has."""
     fixed = clock.offset.as_unit("ns").value
-    taken = np.full(len(rows), fixed, dtype=np.int64)
-    if not clock.drift or clock.reference is None:
-        return taken
     shown = rows["time"].astype(UTC)
     for name in ("time_earliest", "time_latest", "time_end"):
         shown = shown.fillna(rows[name])
     dated = shown.notna().to_numpy()
-    start = clock.reference.as_unit("ns").value + fixed  # what the clock showed at the reference
-    elapsed = shown[dated].astype("int64").to_numpy() - start
-    rate = clock.drift * 1e-6
-    taken[dated] += np.rint(elapsed * (rate / (1 + rate))).astype(np.int64)
+    taken = np.full(len(rows), fixed, dtype=np.int64)
+    if clock.reference is not None:
+        at = clock.reference.as_unit("ns").value
+        taken[dated] = times.ahead(shown[dated].astype("int64").to_numpy(), fixed, at, clock.drift)
     return taken
 
 

@@ -111,9 +111,7 @@ class Drain:
             self.templates.append(found)
             self._leaf(words).templates.append(found)
         elif found.words != words:
-            found.words = tuple(
-                old if old == new else ANY for old, new in zip(found.words, words, strict=True)
-            )
+            found.words = tuple(old if old == new else ANY for old, new in zip(found.words, words, strict=True))
         found.count += count
         return found
 

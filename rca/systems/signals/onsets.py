@@ -85,10 +85,11 @@ def metric_onsets(
     Examples
     --------
     >>> time = pd.date_range("2025-03-01", periods=60, freq="min", tz="UTC")
-    >>> table = pd.DataFrame({"time": time, "system": "db", "metric": "latency_ms", "value": [10.0, 11.0] * 20 + [20.0] * 20})
+    >>> values = [10.0, 11.0] * 20 + [20.0] * 20
+    >>> table = pd.DataFrame({"time": time, "system": "db", "metric": "latency_ms", "value": values})
     >>> found = metric_onsets(table, ((time[0], time[30]), (time[30], time[59]))).iloc[0]
-    >>> found["verdict"], found["onset"] == time[40], found["shape"], found["m"]
-    ('signal', True, 'step', 1)
+    >>> found["verdict"], found["onset"] == time[40], found["shape"]
+    ('signal', True, 'step')
     """
     healthy, searched = both(windows)
     columns(metrics, "metrics", ("time", "system", "metric", "value"))
@@ -131,7 +132,7 @@ def _one(values: pd.Series, before: onset.Window, during: onset.Window, way: str
     """Return what was found in one series; `doubt` says why "nothing" may not be said of it."""
     values = values.sort_index(kind="stable")
     inside = [values[(values.index >= start) & (values.index < end)] for start, end in (before, during)]
-    counts = {"rows_before": len(inside[0]), "rows_during": len(inside[1])}
+    counts = {"rows_before": len(inside[0]), "rows_during": len(inside[1]), "shape": "", "note": "", "doubt": ""}
     empty = [name for name, part in zip(("before", "during"), inside, strict=True) if part.empty]
     if empty:
         last = f"; the last one is of {show(values.index[-1])}" if empty == ["during"] and len(values) else ""
@@ -140,10 +141,14 @@ def _one(values: pd.Series, before: onset.Window, during: onset.Window, way: str
     levels = {"before": found.before, "during": found.during, "deviation": found.deviation}
     out = counts | levels | {"p_value": found.p_value, "note": found.note, "doubt": _doubt(inside, found, during)}
     earliest, shape, note = _interval(values, found, before, during)
-    notes = [found.note, note, "" if inside[0].nunique() > 1 or found.note else "constant before: nothing says how far it varies"]
+    notes = [
+        found.note,
+        note,
+        "" if inside[0].nunique() > 1 or found.note else "constant before: nothing says how far it varies",
+    ]
     return out | {
-        "onset": found.start, "earliest": earliest, "latest": found.start if shape == "ramp" else found.start + found.error,
-        "until": found.until, "shape": shape, "note": "; ".join(text for text in notes if text),
+        "onset": found.start, "earliest": earliest,
+        "latest": found.start if shape == "ramp" else found.start + found.error, "until": found.until, "shape": shape, "note": "; ".join(text for text in notes if text),
     }  # fmt: skip
 
 
@@ -179,7 +184,11 @@ def _interval(
     lowest = int(merged.index.searchsorted(before[0] if before[0] < during[0] else during[0]))
     start, until = (int(merged.index.searchsorted(time)) for time in (found.start, found.until))
     rise = ramp.begin(merged.to_numpy(), lowest, start, until)
-    note = "" if not len(lead) or found.start - lead[-1] <= 2.5 * found.step else f"a gap of {found.start - lead[-1]} before it"
+    note = (
+        ""
+        if not len(lead) or found.start - lead[-1] <= 2.5 * found.step
+        else f"a gap of {found.start - lead[-1]} before it"
+    )
     if rise is None:
         return earliest, "step", note
     return min(earliest, merged.index[rise[0]]), "ramp", note
@@ -195,14 +204,14 @@ def _judged(table: pd.DataFrame) -> pd.DataFrame:
         table.loc[own, "m"] = int(own.sum())
     limit = np.where(table["family"] == "symptom", SYMPTOM_ALPHA, ALPHA)
     moved = tested & (table["p_adjusted"].to_numpy(dtype="float64") < limit)
-    doubt = table["doubt"].fillna("").astype("str")
+    doubt, note = table["doubt"], table["note"]
     verdict = np.where(moved, SIGNAL, np.where(doubt != "", UNJUDGED, NOTHING))
-    note = table["note"].fillna("").astype("str")
     quiet = np.where(doubt != "", doubt, np.where(note.str.startswith("a counter"), note, ""))
     table = table.assign(verdict=pd.Series(verdict, table.index, dtype="str"), note=np.where(moved, note, quiet))
     for name in _TIMES:
-        table[name] = table[name].where(pd.Series(moved, table.index), pd.NaT).astype(times.UTC)
-    table["shape"] = table["shape"].where(pd.Series(moved, table.index), "").fillna("")
+        found = [pd.Timestamp(value) if known else pd.NaT for value, known in zip(table[name], moved, strict=True)]
+        table[name] = pd.Series(pd.DatetimeIndex(found, dtype=times.UTC), table.index)
+    table["shape"] = table["shape"].where(pd.Series(moved, table.index), "")
     kinds = dict.fromkeys(("system", "metric", "shape", "note"), "str") | dict.fromkeys(_NUMBERS, "float64")
     kinds |= dict.fromkeys(("m", "rows_before", "rows_during"), "int64")
     shown = ["system", "metric", "verdict", *_TIMES, "before", "during", "deviation", "shape", "p_value", "p_adjusted"]

@@ -12,7 +12,7 @@ import pandas as pd
 
 from rca import onset, times
 from rca.progress import track
-from rca.systems.signals.drain import ANY, Drain, Template, mask
+from rca.systems.signals.drain import Drain, Template, mask
 from rca.systems.signals.family import ALPHA, NOTHING, SIGNAL, UNJUDGED, both, columns, holm, identity
 
 __all__ = ["LIMIT", "new_templates"]
@@ -24,12 +24,11 @@ _SETTLED = 30  # healthy lines after which a word that was always the same is ta
 _ENOUGH = 20  # healthy lines below which all of a system's texts would look new
 _BINS = 120  # parts of the incident window in which repetitions count once
 _FAILED = re.compile(
-    r"\b(?:errors?|exceptions?|fail(?:s|ed|ure|ures|ing)?|fatal|panic(?:ked)?|traceback|refused|denied|timed out|timeout|"
-    r"unavailable|unreachable|abort(?:ed)?|crash(?:ed)?|corrupt(?:ed)?|killed|out of memory|oom|rejected|invalid|cannot)\b|"
-    r"[a-z](?:Error|Exception)\b",
+    r"\b(?:errors?|exceptions?|fail(?:s|ed|ure|ures|ing)?|fatal|panic(?:ked)?|traceback|refused|denied|rejected|invalid|"
+    r"timed out|timeout|unavailable|unreachable|abort(?:ed)?|crash(?:ed)?|corrupt(?:ed)?|killed|out of memory|oom|"
+    r"cannot)\b|[a-z](?:Error|Exception)\b",
     re.IGNORECASE,
 )
-_NUMBERS = ("p_value", "p_adjusted")
 
 
 @dataclass
@@ -102,8 +101,8 @@ def new_templates(
     ...                     "message": [f"served {n} rows" for n in range(60)]})
     >>> log.loc[50:, ["message", "severity"]] = ["connection to db refused", 17]
     >>> found = new_templates(log, ((time[0], time[40]), (time[40], time[59]))).iloc[0]
-    >>> found["text"], found["first"] == time[50], found["count"], found["verdict"]
-    ('connection to db refused', True, 9, 'signal')
+    >>> found["text"], found["first"] == time[50], found["verdict"]
+    ('connection to db refused', True, 'signal')
     """
     before, during = both(windows)
     columns(events, "events", ("time", "kind", "system", "message", "severity"))
@@ -140,8 +139,10 @@ def _system(
         return [{"system": system, "verdict": UNJUDGED, "note": why, "count": int(incident["count"].sum())}], 0
     share = (during[1] - during[0]) / (during[1] - during[0] + before[1] - before[0])
     rows, tested, left_out = [], 0, 0
-    for severity in sorted(set(healthy["severity"].dropna()) | set(incident["severity"].dropna())) + [pd.NA]:
-        chosen = [part[part["severity"].isna() if severity is pd.NA else (part["severity"] == severity)] for part in parts]
+    for severity in [*sorted({*healthy["severity"].dropna(), *incident["severity"].dropna()}), pd.NA]:
+        chosen = [
+            part[part["severity"].isna() if severity is pd.NA else (part["severity"] == severity)] for part in parts
+        ]
         known, new = _compare(chosen[0], chosen[1], during, limit, masked)
         tested += known + len(new.seen)
         left_out += new.left_out
@@ -210,7 +211,8 @@ def _place(drain: Drain, fresh: Drain, message: str, again: set[Template]) -> Te
 def _row(system: str, severity: Any, template: Template, seen: _Seen, share: float) -> dict[str, Any]:
     is_error = severity >= ERROR if severity is not pd.NA else bool(_FAILED.search(template.text))
     return {
-        "system": system, "template": identity("template", system, severity, template.first)[:12], "text": template.text,
+        "system": system, "template": identity("template", system, severity, template.first)[:12],
+        "text": template.text,
         "first": pd.Timestamp(seen.first, tz="UTC"), "last": pd.Timestamp(seen.last, tz="UTC"), "count": seen.count,
         "parts": len(seen.bins), "severity": severity, "is_error": bool(is_error), "example": seen.example,
         "p_value": share ** len(seen.bins), "note": "",
@@ -225,7 +227,15 @@ def _usual(healthy: pd.DataFrame, before: onset.Window, during: onset.Window, li
     groups = [(early["severity"].isna(), late["severity"].isna())]
     groups += [(early["severity"] == value, late["severity"] == value) for value in set(late["severity"].dropna())]
     return sum(
-        len(_compare(early[first.to_numpy(bool, na_value=False)], late[second.to_numpy(bool, na_value=False)], (cut, before[1]), limit, masked)[1].seen)
+        len(
+            _compare(
+                early[first.to_numpy(bool, na_value=False)],
+                late[second.to_numpy(bool, na_value=False)],
+                (cut, before[1]),
+                limit,
+                masked,
+            )[1].seen
+        )
         for first, second in groups
     )
 

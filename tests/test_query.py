@@ -1,0 +1,391 @@
+"""Queries over stored events: the same answers as plain Python gives over all of them, and only what is needed is read."""
+
+import hashlib
+import json
+from collections import Counter, defaultdict
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings, strategies as st
+from pyarrow import parquet
+
+from rca import schema, sources
+from rca.conclusions import Analysis
+from rca.errors import InputError, MissingFile, UnknownName
+from rca.incident import Incident
+from rca.incident.model import IncidentFile
+from rca.sources import query
+from rca.sources.query import repeated, within
+from rca.sources.stored import NEVER, arrow_schema
+
+SECOND = 10**9
+BASE = 1_763_464_800 * SECOND  # 2025-11-18T11:20:00Z, as `date -u -d @1763464800` says
+MINUTE = pd.Timedelta("1min")
+
+
+def at(ns):
+    return pd.Timestamp(ns, tz="UTC")
+
+
+def rows_of(*events):
+    """Events with what a test does not say filled in, in the order of the store."""
+    out = []
+    for number, event in enumerate(events, start=1):
+        own = {"time_ns": BASE, "system": "web", "kind": "log", "severity": None, "message": "m", "source": "a"}
+        row = dict.fromkeys(arrow_schema("events").names, "") | own | {"count": 1, "position": number, "offset_ns": 0}
+        row |= {"event_id": number, "raw_sha256": hashlib.sha256(b"%d" % number).digest()}
+        out.append(row | dict.fromkeys(("time_end_ns", "time_earliest_ns", "time_latest_ns")) | event)
+    return sorted(
+        out, key=lambda row: (NEVER if row["time_ns"] is None else row["time_ns"], row["source"], row["position"])
+    )
+
+
+def write(path, rows, size=2):
+    parquet.write_table(pa.Table.from_pylist(rows, schema=arrow_schema("events")), path, row_group_size=size)
+    return path
+
+
+@pytest.fixture
+def store(tmp_path):
+    return lambda *events, **how: write(tmp_path / "events.parquet", rows_of(*events), **how)
+
+
+def ids(found):
+    return [int(text, 16) for text in found.rows["event_id"]]
+
+
+EVENTS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "time_ns": st.none() | st.integers(-5, 5).map(lambda part: BASE + part * SECOND // 2),
+            "system": st.sampled_from(["web", "db", ""]),
+            "kind": st.sampled_from(["log", "deploy"]),
+            "severity": st.none() | st.integers(1, 24),
+            "message": st.sampled_from(["Timeout of db", "100% of TIMEOUT_S", "äRGER", "", "x'; --"]),
+            "source": st.sampled_from(["a", "b"]),
+            "count": st.integers(1, 3),
+        }
+    ),
+    max_size=12,
+)
+EDGES = st.none() | st.integers(-6, 6).map(lambda part: BASE + part * SECOND // 2)
+TEXTS = st.sampled_from(["", "timeout", "T", "%", "_", "ärger", "ÄRGER", "'; --", ".", "absent"])
+
+
+def matches(row, start, end, how):
+    """Whether a row is asked for, in plain Python; None where that depends on a time that it does not have."""
+    if how["systems"] and row["system"] not in how["systems"] or how["kinds"] and row["kind"] not in how["kinds"]:
+        return False
+    if how["text"].lower() not in row["message"].lower():
+        return False
+    if how["min_severity"] is not None and (row["severity"] or 0) < how["min_severity"]:
+        return False
+    if row["time_ns"] is None:
+        return True if start is None and end is None else None
+    return (start is None or row["time_ns"] >= start) and (end is None or row["time_ns"] < end)
+
+
+@settings(max_examples=60, deadline=None)
+@given(EVENTS, EDGES, EDGES, TEXTS, st.none() | st.integers(1, 24), st.booleans(), st.booleans(), st.integers(1, 6))
+def test_answers_are_those_of_plain_python(
+    tmp_path_factory, events, start, end, text, least, by_system, by_kind, limit
+):
+    rows = rows_of(*events)
+    path = write(tmp_path_factory.mktemp("q") / "events.parquet", rows)
+    if start is not None and end is not None and start >= end:
+        start = None
+    how = {
+        "systems": ["web"] if by_system and any(row["system"] == "web" for row in rows) else [],
+        "kinds": ["deploy"] if by_kind else [], "text": text, "min_severity": least,
+    }  # fmt: skip
+    edges = [None if edge is None else at(edge) for edge in (start, end)]
+    wanted = [row for row in rows if matches(row, start, end, how)]
+    undated = [row for row in rows if row["time_ns"] is None and matches(row, None, None, how)]
+
+    found = query.window(path, *edges, **how, limit=limit)
+    assert ids(found) == [row["event_id"] for row in wanted[:limit]]
+    assert (found.total, found.cut, found.undated) == (len(wanted), len(wanted) > limit, len(undated))
+    assert found.rows.dtypes.to_dict() == schema.empty("events").dtypes.to_dict()
+    counted = query.count(path, *edges, **how)
+    assert counted == (len(wanted), sum(row["count"] for row in wanted), len(undated))
+
+    bins = Counter()
+    for row in {row["event_id"]: row for row in [*wanted, *undated]}.values():
+        ns = row["time_ns"]
+        bins[None if ns is None else ns // (3 * SECOND // 2) * (3 * SECOND // 2), row["system"]] += row["count"]
+    got = query.histogram(path, *edges, pd.Timedelta("1.5s"), "system", **how)
+    assert list(got.columns) == ["time", "group", "count"]
+    assert [
+        (None if pd.isna(row.time) else row.time.value, row.group, row.count)
+        for row in got.itertuples(index=False, name="R")
+    ] == [
+        (*key, number)
+        for key, number in sorted(bins.items(), key=lambda item: (item[0][0] is None, item[0][0] or 0, item[0][1]))
+    ]
+
+
+# The window
+
+
+def test_a_window_has_its_start_and_not_its_end_to_the_nanosecond(store):
+    path = store(*({"time_ns": BASE + ns} for ns in (-1, 0, 1, 9, 10)))
+    found = query.window(path, at(BASE), at(BASE + 10))
+    assert [time.value - BASE for time in found.rows["time"]] == [0, 1, 9]
+
+
+def test_the_zone_in_which_a_window_is_given_does_not_matter(store):
+    path = store({"time_ns": BASE}, {"time_ns": BASE + SECOND})
+    start = pd.Timestamp("2025-11-18T16:50:00+05:30")
+    assert ids(query.window(path, start, start + pd.Timedelta("1s"))) == [1]
+
+
+def test_undated_events_are_in_no_window_but_are_counted(store):
+    path = store({"time_ns": None}, {"time_ns": BASE}, {"time_ns": None, "system": "db"})
+    assert ids(query.window(path)) == [2, 1, 3]
+    found = query.window(path, at(BASE))
+    assert (ids(found), found.total, found.undated) == ([2], 1, 2)
+    assert query.window(path, at(BASE), systems=["web"]).undated == 1
+    assert query.count(path, end=at(BASE)) == (0, 0, 2)
+
+
+def test_only_the_part_of_the_file_is_read_that_the_window_reaches_into(store):
+    path = store(*({"time_ns": BASE + number * SECOND, "message": f"m{number}"} for number in range(300)), size=100)
+    metadata = parquet.read_metadata(path)
+    data = bytearray(path.read_bytes())
+    for number in (0, 2):
+        group = metadata.row_group(number)
+        for column in map(group.column, range(group.num_columns)):
+            begin = column.dictionary_page_offset or column.data_page_offset
+            data[begin : begin + column.total_compressed_size] = b"\xee" * column.total_compressed_size
+    path.write_bytes(data)
+    found = query.window(path, at(BASE + 120 * SECOND), at(BASE + 125 * SECOND), text="M")
+    assert found.rows["message"].tolist() == ["m120", "m121", "m122", "m123", "m124"]
+    assert query.histogram(path, at(BASE + 120 * SECOND), at(BASE + 180 * SECOND), MINUTE)["count"].tolist() == [60]
+    with pytest.raises(InputError, match=r"events.parquet: cannot be read"):
+        query.window(path, text="M")
+
+
+# The text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("100%", [1]), ("%", [1]), ("_", [2]), (".", [3]), ("A.C", [3]), ("'", [4]), ("'; DROP VIEW events; --", [4]),
+        ("$start", [5]), ("?", [5]), ("\\", [6]), ("ÄRGER", [7]), ("ärger", [7]), ("STRASSE", []), ("straße", [7]),
+        ("a\x00b", [8]), ("ab", []), (" c", []), ("[5]*", [9]), ("🙂", [10]),
+    ],
+)  # fmt: skip
+def test_a_text_is_searched_as_it_stands(store, text, expected):
+    messages = [
+        "at 100% now", "snake_case", "a.c", "it's '; drop view events; --", "$start ?", "C:\\x", "Ärger in der Straße",
+        "a\x00b", "x[5]*", "smile 🙂",
+    ]  # fmt: skip
+    path = store(*({"message": message} for message in messages))
+    assert ids(query.window(path, text=text)) == expected
+    assert query.count(path, text=text).events == len(expected)
+    assert query.count(path).events == 10
+
+
+# The histogram
+
+
+def test_stretches_are_those_of_the_resampling_of_pandas(store):
+    offsets = [0, 1, 299, 300, 301, 899, 1800, 86_400]
+    path = store(*({"time_ns": BASE + seconds * SECOND, "count": seconds + 1} for seconds in offsets))
+    series = pd.Series([seconds + 1 for seconds in offsets], index=[at(BASE + seconds * SECOND) for seconds in offsets])
+    expected = series.resample("7min", origin="epoch").sum()
+    found = query.histogram(path, step=pd.Timedelta("7min")).set_index("time")["count"]
+    assert found.to_dict() == expected[expected > 0].to_dict()
+
+
+def test_times_before_1970_fall_into_the_stretch_that_begins_before_them(store):
+    path = store({"time_ns": -1}, {"time_ns": -300 * SECOND}, {"time_ns": 0})
+    assert query.histogram(path)["time"].tolist() == [
+        pd.Timestamp("1969-12-31T23:55Z"),
+        pd.Timestamp("1970-01-01T00:00Z"),
+    ]
+
+
+def test_groups_of_severities_are_in_order_of_their_numbers_with_those_without_first(store):
+    path = store(*({"severity": number} for number in (9, 17, None, 9, 1)), {"time_ns": None, "severity": 5})
+    found = query.histogram(path, by="severity")
+    assert found["group"].tolist() == ["", "1", "9", "17", "5"]
+    assert found["count"].tolist() == [1, 1, 2, 1, 1]
+    assert found["time"].isna().tolist() == [False] * 4 + [True]
+
+
+def test_a_severity_may_be_a_word_and_leaves_out_what_has_none(store):
+    path = store(*({"severity": number} for number in (None, 16, 17, 24)))
+    assert ids(query.window(path, min_severity="Error")) == ids(query.window(path, min_severity=17)) == [3, 4]
+
+
+def test_a_step_that_gives_too_many_rows_is_refused(store, monkeypatch):
+    path = store(*({"time_ns": BASE + number} for number in range(4)))
+    monkeypatch.setattr(within, "MAX_BINS", 3)
+    with pytest.raises(InputError, match=r"more than 3 rows; take a longer step"):
+        query.histogram(path, step=pd.Timedelta(1, "ns"))
+    assert len(query.histogram(path, step=pd.Timedelta(2, "ns"))) == 2
+
+
+# Repeats
+
+
+def test_repeats_are_folded_records_and_what_two_sources_say_in_one_second(store):
+    path = store(
+        {"message": "folded", "count": 3},
+        {"message": "both", "source": "a", "time_ns": BASE + 1},
+        {"message": "both", "source": "b", "time_ns": BASE + SECOND - 1, "count": 2},
+        {"message": "both", "source": "b", "time_ns": BASE + SECOND},
+        {"message": "once", "source": "a"},
+        {"message": "once", "source": "a", "time_ns": BASE + 5},
+        {"message": "once", "source": "b", "system": "db"},
+        {"message": "both", "source": "a", "time_ns": None},
+        {"message": "both", "source": "b", "time_ns": None, "count": 4},
+    )
+    found = query.repeats(path)
+    assert found.rows.drop(columns="time").values.tolist() == [
+        ["identical", "web", "folded", ("a",), (f"{1:016x}",), 3],
+        ["same second", "web", "both", ("a", "b"), (f"{2:016x}", f"{3:016x}"), 3],
+        ["identical", "web", "both", ("b",), (f"{3:016x}",), 2],
+        ["identical", "web", "both", ("b",), (f"{9:016x}",), 4],
+    ]
+    assert found.rows["time"].tolist()[:3] == [at(BASE), at(BASE + 1), at(BASE + SECOND - 1)]
+    assert pd.isna(found.rows["time"][3])
+    assert (found.total, found.undated) == (4, 2)
+    cut = query.repeats(path, limit=2)
+    assert cut.rows.equals(found.rows[:2])
+    assert (cut.total, cut.cut) == (4, True)
+
+
+@settings(max_examples=40, deadline=None)
+@given(EVENTS, st.integers(1, 4))
+def test_the_slices_in_which_repeats_are_found_do_not_show(tmp_path_factory, events, size):
+    rows = rows_of(*events)
+    path = write(tmp_path_factory.mktemp("q") / "events.parquet", rows, size=size)
+    together = defaultdict(list)
+    for row in rows:
+        if row["time_ns"] is not None:
+            together[row["time_ns"] // SECOND, row["system"], row["message"]].append(row)
+    expected = {
+        tuple(sorted(row["event_id"] for row in group))
+        for group in together.values()
+        if len({row["source"] for row in group}) > 1
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(repeated, "_SLICE", 2)
+        found = query.repeats(path).rows
+    near = found[found["why"] == "same second"]
+    assert {tuple(sorted(int(text, 16) for text in group)) for group in near["event_ids"]} == expected
+    assert len(near) == len(expected)
+    assert (found["why"] == "identical").sum() == sum(row["count"] > 1 for row in rows)
+
+
+# What is asked
+
+
+@pytest.mark.parametrize(
+    ("how", "kind", "said"),
+    [
+        ({"start": pd.Timestamp("2025-11-18 11:20")}, InputError, "start 2025-11-18 11:20:00: no time zone; write UTC"),
+        ({"end": pd.NaT}, InputError, "end 'NaT': expected a Timestamp"),
+        ({"start": "2025-11-18T11:20Z"}, InputError, "start '2025-11-18T11:20Z': expected a Timestamp"),
+        ({"start": at(5), "end": at(5)}, InputError, "is not after start"),
+        ({"start": pd.Timestamp("9999-01-01T00:00Z")}, InputError, "not in the years 1678 to 2262"),
+        ({"systems": ["wbe"]}, UnknownName, "no event of system 'wbe'; did you mean 'web'?"),
+        ({"systems": "web"}, InputError, "systems 'web': expected a list of names"),
+        ({"systems": [""]}, UnknownName, "no event of system ''"),
+        ({"systems": ["\ud800"]}, InputError, "is not a text"),
+        ({"kinds": ["delpoy"]}, UnknownName, "bad event kind 'delpoy'; did you mean 'deploy'?"),
+        ({"text": "\ud800"}, InputError, "is not a text"),
+        ({"min_severity": 25}, InputError, "severity '25': expected 1 to 24, or a word"),
+        ({"min_severity": "eror"}, InputError, "did you mean 'error'?"),
+    ],
+)
+@pytest.mark.parametrize("ask", [query.window, query.count, query.histogram])
+def test_what_cannot_be_asked_is_said(store, ask, how, kind, said):
+    path = store({"system": "web"}, {"system": "db"})
+    with pytest.raises(kind, match=".*") as caught:
+        ask(path, **how)
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("limit", [0, -1, True, 1.5, "3"])
+def test_a_limit_is_a_whole_number_from_one(store, limit):
+    for ask in (query.window, query.repeats):
+        with pytest.raises(InputError, match="expected a whole number from 1"):
+            ask(store({}), limit=limit)
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ({"step": pd.Timedelta(0)}, "expected a Timedelta of more than 0"),
+        ({"step": pd.Timedelta("-5min")}, "expected a Timedelta of more than 0"),
+        ({"step": pd.NaT}, "expected a Timedelta of more than 0"),
+        ({"step": "5min"}, "step '5min': expected a Timedelta"),
+        ({"by": "sytem"}, "by 'sytem'; did you mean 'system'?"),
+    ],
+)
+def test_a_histogram_needs_a_step_and_a_known_group(store, how, said):
+    with pytest.raises(InputError, match=".*") as caught:
+        query.histogram(store({}), **how)
+    assert said in str(caught.value)
+
+
+# The file
+
+
+def test_a_file_that_holds_no_events_is_named(tmp_path):
+    with pytest.raises(MissingFile, match=r"events.parquet: no such file"):
+        query.count(tmp_path / "events.parquet")
+    (tmp_path / "a.parquet").write_text("time,message\n")
+    with pytest.raises(InputError, match=r"a.parquet: not a readable Parquet file"):
+        query.window(tmp_path / "a.parquet")
+    parquet.write_table(arrow_schema("metrics").empty_table(), tmp_path / "metrics.parquet")
+    with pytest.raises(InputError, match=r"metrics.parquet: not a file of stored events"):
+        query.repeats(tmp_path / "metrics.parquet")
+
+
+def test_no_events_are_an_empty_answer(store):
+    path = store()
+    assert query.count(path) == (0, 0, 0)
+    assert query.window(path).rows.equals(schema.empty("events"))
+    assert query.histogram(path, by="kind").empty
+    assert str(query.histogram(path)["time"].dtype) == "datetime64[ns, UTC]"
+    assert query.repeats(path).rows.empty
+
+
+@pytest.mark.parametrize("name", ["it's", "[ab]", "what?", 'quo"te', "all*"])
+def test_a_path_is_taken_as_it_stands(tmp_path, name):
+    for folder, number in ((name, 1), ("a", 2), ("b", 2), ("whatx", 2), ("allx", 2)):
+        (tmp_path / folder).mkdir()
+        write(tmp_path / folder / "events.parquet", rows_of(*[{}] * number))
+    assert query.count(str(tmp_path / name / "events.parquet")).events == 1
+
+
+def test_the_events_of_an_import_can_be_asked(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    for name, zone in (("a", "Z"), ("b", "+01:00")):
+        hour = 11 if zone == "Z" else 12
+        lines = [
+            {"time": f"2025-11-18T{hour}:{minute:02}:00{zone}", "severity": "error", "message": f"failed {minute}"}
+            for minute in (20, 24, 25, 25)
+        ]
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    declared = [
+        {"id": name, "file": f"{name}.jsonl", "reader": "jsonl", "constant": {"kind": "log", "system": "web"}}
+        for name in ("a", "b")
+    ]
+    file = {
+        "id": "x", "title": "t", "kind": "outage", "severity_tier": "SEV1", "severity_confirmed_by": "role",
+        "as_of": "2025-11-19T00:00Z", "systems": [{"id": "web"}], "sources": declared,
+    }  # fmt: skip
+    stored = sources.store(Incident(tmp_path, IncidentFile.model_validate(file), Analysis(), {}, ()))
+    assert query.count(stored, systems=["web"]) == (6, 8, 0)
+    assert query.histogram(stored)["count"].tolist() == [4, 4]
+    assert query.repeats(stored).rows["why"].value_counts().to_dict() == {"same second": 3, "identical": 2}
+    found = query.window(stored, pd.Timestamp("2025-11-18T11:24Z"), text="FAILED 2", limit=3)
+    assert found.rows["locator"].tolist() == ["a.jsonl line 2", "b.jsonl line 2", "a.jsonl line 3"]
+    assert found.total == 4
