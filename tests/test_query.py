@@ -75,7 +75,7 @@ TEXTS = st.sampled_from(["", "timeout", "T", "%", "_", "ärger", "ÄRGER", "'; -
 
 def matches(row, start, end, how):
     """Whether a row is asked for, in plain Python; None where that depends on a time that it does not have."""
-    if how["systems"] and row["system"] not in how["systems"] or how["kinds"] and row["kind"] not in how["kinds"]:
+    if (how["systems"] and row["system"] not in how["systems"]) or (how["kinds"] and row["kind"] not in how["kinds"]):
         return False
     if how["text"].lower() not in row["message"].lower():
         return False
@@ -86,7 +86,7 @@ def matches(row, start, end, how):
     return (start is None or row["time_ns"] >= start) and (end is None or row["time_ns"] < end)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(EVENTS, EDGES, EDGES, TEXTS, st.none() | st.integers(1, 24), st.booleans(), st.booleans(), st.integers(1, 6))
 def test_answers_are_those_of_plain_python(
     tmp_path_factory, events, start, end, text, least, by_system, by_kind, limit
@@ -259,7 +259,7 @@ def test_repeats_are_folded_records_and_what_two_sources_say_in_one_second(store
     assert (cut.total, cut.cut) == (4, True)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(EVENTS, st.integers(1, 4))
 def test_the_slices_in_which_repeats_are_found_do_not_show(tmp_path_factory, events, size):
     rows = rows_of(*events)
@@ -306,7 +306,7 @@ def test_the_slices_in_which_repeats_are_found_do_not_show(tmp_path_factory, eve
 @pytest.mark.parametrize("ask", [query.window, query.count, query.histogram])
 def test_what_cannot_be_asked_is_said(store, ask, how, kind, said):
     path = store({"system": "web"}, {"system": "db"})
-    with pytest.raises(kind, match=".*") as caught:
+    with pytest.raises(kind, match=r".") as caught:
         ask(path, **how)
     assert said in str(caught.value)
 
@@ -329,7 +329,7 @@ def test_a_limit_is_a_whole_number_from_one(store, limit):
     ],
 )
 def test_a_histogram_needs_a_step_and_a_known_group(store, how, said):
-    with pytest.raises(InputError, match=".*") as caught:
+    with pytest.raises(InputError, match=r".") as caught:
         query.histogram(store({}), **how)
     assert said in str(caught.value)
 

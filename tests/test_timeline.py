@@ -567,3 +567,11 @@ def test_overview_shows_the_worst_log_texts_first_seen_and_no_harmless_ones():
     assert shown["message"].tolist() == ["text 1", "text 2", "text 59"]
     assert shown["time"].tolist() == [START + n * MINUTE for n in (1, 2, 59)]
     assert shown["count"].tolist() == [2, 2, 2]
+
+
+def test_phases_of_an_incident_without_a_milestone_are_unknown_and_typed():
+    columns = {name: pd.Series([], dtype=object) for name in ("time", "earliest", "latest", "evidence", "note")}
+    nothing = timeline.milestones(pd.DataFrame(columns))
+    found = timeline.phases(nothing)
+    assert found["start_earliest"].isna().all()
+    assert str(found["start_earliest"].dtype) == times.UTC

@@ -31,7 +31,8 @@ def twins(tmp_path_factory):
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    return {name: path.read_bytes() for name, path in found.items() if not name.startswith("derived/")}
 
 
 def metric(folder: Path, system: str, name: str) -> pd.Series:

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import typer
 
-from rca import files, incident, sources, times, yamledit
+from rca import files, incident, sources, times, wording, yamledit
 from rca.errors import InputError, UnknownName, did_you_mean
 from rca.incident.load import INCIDENT
 
@@ -37,9 +37,11 @@ def look(
     if step:
         counts = query.histogram(stored, first, last, step=pd.Timedelta(step), by="kind", **how)
         for row in counts.itertuples(index=False):
-            typer.echo("  ".join(str(value) for value in row))
+            begin, *rest = row
+            typer.echo("  ".join([times.show(begin), *map(str, rest)]))
         return
-    seen, total = query.window(stored, first, last, limit=limit, **how)
+    found_events = query.window(stored, first, last, limit=limit, **how)
+    seen, total = found_events.rows, found_events.total
     if out is not None:
         typer.echo(interchange.to_timesketch(seen, out))
     else:
@@ -79,8 +81,15 @@ def _offset(row: Any) -> str:
     if pd.isna(row.offset):
         return "not known"
     drift = f", gaining {row.drift:.3g} ppm" if pd.notna(row.drift) and row.drift else ""
-    ahead = "ahead" if row.offset >= pd.Timedelta(0) else "behind"
-    return f"{abs(row.offset)} {ahead} (95 %: {row.low} to {row.high}{drift})"
+    return f"ahead by {_seconds(row.offset)} (95 %: {_seconds(row.low)} to {_seconds(row.high)}{drift})"
+
+
+def _seconds(span: pd.Timedelta) -> str:
+    """Return a signed span in seconds, and in larger units where it is long."""
+    if pd.isna(span):
+        return "unknown"
+    seconds = f"{span.total_seconds():,.2f} s"
+    return seconds if abs(span) < pd.Timedelta("2min") else f"{seconds} ({wording.duration(span)})"
 
 
 def _accept(found: incident.Incident, solved: pd.DataFrame, reference: str, accept: list[str], by: str) -> None:

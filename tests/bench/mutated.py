@@ -219,7 +219,7 @@ def zip_members(data: bytes, rng: Chance) -> bytes:
     elif members and what == "again":
         members.append(members[number])
     elif what == "many":
-        members += [(f"general/2025-{n % 12 + 1:02}-{n % 28 + 1:02}.json", b"[]") for n in range(11_000)]
+        members += [(f"channel{n}/2025-11-18.json", b"[]") for n in range(11_000)]
     elif what == "bomb":
         members.append(("general/2025-11-19.json", b"[" + b" " * 10**8))
     elif what == "empty":

@@ -59,7 +59,7 @@ class Events:
 
         try:
             return self.duck.sql(query, params=values or None).to_arrow_table()
-        except (duckdb.IOException, duckdb.InvalidInputException) as error:
+        except duckdb.Error as error:
             raise InputError(f"{self.path}: cannot be read ({shorten(error, 200)})") from error
 
 

@@ -78,8 +78,7 @@ def rate_changes(events: pd.DataFrame, windows: Sequence[Sequence[Any]], *, prog
         signal), ``onset``, ``earliest``, ``latest`` (95 % interval of it), ``until`` (UTC; empty unless a signal),
         ``before`` and ``during`` (records an hour: healthy window, and the stretch), ``count_before`` and
         ``count_during`` (records in the windows), ``dispersion`` (variance over mean of healthy counts),
-        ``p_value`` (all         stretches
-        counted), ``p_adjusted`` (Holm over ``m`` rows), ``m``, ``note``.
+        ``p_value`` (all stretches counted), ``p_adjusted`` (Holm over ``m`` rows), ``m``, ``note``.
 
     Raises
     ------

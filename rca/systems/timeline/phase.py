@@ -124,7 +124,7 @@ def phases(milestones: pd.DataFrame, scheme: Literal["classic", "nist-800-61r3"]
         raise UnknownName(f"unknown scheme {scheme!r}{did_you_mean(scheme, _PHASES)}")
     rows = [_row(phase, milestones) for phase in _PHASES[scheme]]
     out = pd.DataFrame(rows).set_index("phase").assign(scheme=SCHEMES[scheme])
-    out = out.astype(dict.fromkeys(_BOUNDS, times.UTC))
+    out = out.assign(**{name: pd.to_datetime(out[name], utc=True).astype(times.UTC) for name in _BOUNDS})
     return out[["name", *_BOUNDS, "from", "to", "mapped_to", "scheme", "note"]]
 
 
