@@ -16,14 +16,16 @@ from rca.errors import InputError, shorten
 
 __all__ = ["append", "flow", "replace"]
 
+_WORDS = ("true", "false", "null", "no", "yes", "on", "off", "y", "n")  # what YAML 1.1 does not read as text
+
 
 def flow(value: Any) -> str:
     """Return a value as YAML on one line.
 
     Examples
     --------
-    >>> flow({"id": "a", "columns": {"time": "@timestamp", "message": ["x", "y"]}, "rejected": 3})
-    '{id: a, columns: {time: "@timestamp", message: [x, y]}, rejected: 3}'
+    >>> flow({"id": "a", "columns": {"time": "@timestamp", "message": ["a", "b"]}, "rejected": 3})
+    '{id: a, columns: {time: "@timestamp", message: [a, b]}, rejected: 3}'
     """
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{flow(str(name))}: {flow(item)}" for name, item in value.items()) + "}"
@@ -31,12 +33,7 @@ def flow(value: Any) -> str:
         return "[" + ", ".join(map(flow, value)) + "]"
     if isinstance(value, str):
         plain = value.replace("-", "a").replace("_", "a").replace("/", "a").replace(".", "a")
-        simple = (
-            plain.isascii()
-            and plain.isalnum()
-            and value[0].isalpha()
-            and value not in ("true", "false", "null", "no", "yes", "on", "off", "y", "n")
-        )
+        simple = plain.isascii() and plain.isalnum() and value[0].isalpha() and value.lower() not in _WORDS
         return value if simple else json.dumps(value, ensure_ascii=False)
     return json.dumps(value)
 
@@ -60,12 +57,12 @@ def append(text: str, key: str, entry: Mapping[str, Any]) -> str:
 
     Examples
     --------
-    >>> print(append("a: 1\nlist:  # ours\n  - {id: x}\nb: 2\n", "list", {"id": "y", "n": 1}))
+    >>> print(append("a: 1\nlist:  # ours\n  - {id: x}\nb: 2\n", "list", {"id": "z", "m": 1}))
     a: 1
     list:  # ours
       - {id: x}
-      - id: y
-        n: 1
+      - id: z
+        m: 1
     b: 2
     <BLANKLINE>
     """
@@ -80,8 +77,8 @@ def append(text: str, key: str, entry: Mapping[str, Any]) -> str:
     if node.flow_style:
         items = [text[item.start_mark.index : item.end_mark.index] for item in node.value]
         old = "".join(f"  - {item}\n" for item in items)
-        begin, end = node.start_mark.index, node.end_mark.index
-        return _after(text[:begin].rstrip(" ") + text[end:], begin, old + _item(entry, "  "))
+        kept = text[: node.start_mark.index].rstrip(" ")
+        return _after(kept + text[node.end_mark.index :], len(kept), old + _item(entry, "  "))
     return _after(text, _end(node), _item(entry, " " * node.start_mark.column))
 
 
@@ -154,7 +151,7 @@ def _end(node: Any) -> int:
 
 def _after(text: str, index: int, lines: str) -> str:
     """Return text with whole lines put in after the line that holds `index`."""
-    end = text.find("\n", index)
+    end = text.find("\n", index - (text[index - 1 : index] == "\n"))  # a block of text ends behind its line
     return f"{text}\n{lines}" if end < 0 else text[: end + 1] + lines + text[end + 1 :]
 
 

@@ -23,7 +23,9 @@ WAYS = {  # how the records of an export are cut into files: begin and end of ea
     "in three pieces": [(1, None), (0, 2), (0, -1)],
 }
 every_export = pytest.mark.parametrize("export", EXPORTS, ids=lambda export: export.name)
-every_format = pytest.mark.parametrize("form", [formats.get(name) for name in formats.NAMES], ids=lambda form: form.name)
+every_format = pytest.mark.parametrize(
+    "form", [formats.get(name) for name in formats.NAMES], ids=lambda form: form.name
+)
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +146,11 @@ def test_a_format_says_what_it_is_and_against_what_it_was_tested(form):
     assert form.title and form.tables and set(form.tables) <= set(KEYS)
     said = re.search(r"Tested\s+against\s+(.+?)(?:\.\s|\Z)", inspect.getdoc(inspect.getmodule(form.read)), re.DOTALL)
     assert said, "the docstring does not say against what it was tested"
-    wanted = {"real server": r"\breal\b", "real data": r"\brecorded\b", "documented format": r"documented\s+formats?\s+only"}
+    wanted = {
+        "real server": r"\breal\b",
+        "real data": r"\brecorded\b",
+        "documented format": r"documented\s+formats?\s+only",
+    }
     assert re.search(wanted[form.tested], said[1])
 
 

@@ -15,7 +15,7 @@ from rca.sources.batches import object_text
 from rca.sources.items import Item, Reject, canonical
 from rca.sources.mapping import MAPPABLE
 from rca.sources.rows import Tally, lookup, source_mask
-from rca.sources.stored import arrow_schema
+from rca.sources.stored import arrow_schema, stored_name
 from rca.times import UTC, Moment
 
 if TYPE_CHECKING:
@@ -24,6 +24,15 @@ if TYPE_CHECKING:
 __all__ = ["from_items"]
 
 _BEGIN = slice(0, 8)
+# Table -> its times with their stored names, its texts, and the texts that may not be empty.
+_COLUMNS = {
+    table: (
+        [(name, stored_name(name, kind)) for name, kind in columns.items() if kind == UTC],
+        [name for name in MAPPABLE[table] if columns[name] == schema.TEXT],
+        [name for name in schema.REQUIRED[table] if columns[name] == schema.TEXT and name not in ("message", "kind")],
+    )
+    for table, columns in schema.COLUMNS.items()
+}
 
 
 def from_items(
@@ -67,15 +76,15 @@ def _row(item: Item, source: Source, file: str, mask: int, tally: Tally) -> dict
     fields = dict(item.fields)
     if source.columns or source.constant or source.values:
         _override(fields, item, source, tally)
+    moments, texts, required = _COLUMNS[item.table]
     row: dict[str, Any] = {"source": source.id, "count": 1}
-    for name, kind in schema.COLUMNS[item.table].items():
-        if kind == UTC:
-            moment = fields.get(name)
-            row[f"{name}_ns"] = moment.ns if moment is not None else None
-        elif kind == schema.TEXT and name in MAPPABLE[item.table]:
-            row[name] = _text(fields.get(name, "")).strip()
-    for name in schema.REQUIRED[item.table]:
-        if row.get(name) == "" and name not in ("message", "kind"):
+    for name, stored in moments:
+        moment = fields.get(name)
+        row[stored] = moment.ns if moment is not None else None
+    for name in texts:
+        row[name] = _text(fields[name]).strip() if name in fields else ""
+    for name in required:
+        if not row[name]:
             raise InputError(f"{name!r} is empty")
     if item.table == "events":
         _event(row, fields, item, file, mask, tally)
@@ -108,10 +117,11 @@ def _event(row: dict[str, Any], fields: Mapping[str, Any], item: Item, file: str
     if not isinstance(item.raw, str):
         content = content.decode("utf-8", "surrogatepass").encode("utf-8", "replace")
     key = f"id:{item.native_id}".encode("utf-8", "replace") if item.native_id else content
-    severity = fields.get("severity")
-    number = severity if isinstance(severity, int) else schema.severity_number(_text(severity))
-    if number is None and _text(severity).strip():
-        tally.words.add(_text(severity).strip())
+    number = severity = fields.get("severity")
+    if severity is not None and not isinstance(severity, int):
+        number = schema.severity_number(_text(severity))
+        if number is None and _text(severity).strip():
+            tally.words.add(_text(severity).strip())
     attributes = fields.get("attributes") or {}
     tally.kinds.setdefault(row["kind"], f"{file} {item.locator}")
     tally.bases.add(moment.basis)
@@ -144,6 +154,8 @@ def _value(value: Any, scale: float, tally: Tally) -> float:
 
 def _text(value: Any) -> str:
     """Return a field as text that can be written as UTF-8."""
+    if type(value) is str and value.isascii():
+        return value
     if value is None:
         return ""
     if isinstance(value, bool):

@@ -5,6 +5,7 @@ propose a mapping, read by the format, import into tables. Anything else than ro
 printable message is a finding, and so is an input that takes too long or too much memory. Input N of a seed is always
 the same.
 
+    export MALLOC_ARENA_MAX=1 ARROW_DEFAULT_MEMORY_POOL=system     (else 2.5 GB of address space are reserved, unused)
     python tests/bench/mutated.py --seed 1 --first 0 --last 500
     python tests/bench/mutated.py --seed 1 --first 77 --last 78 --keep .     (look at one)
 """
@@ -396,9 +397,11 @@ def main() -> None:
                 outcome = one(path, export, duck, Path(scratch))
             except Exception as error:  # anything at all is a finding, and the next input is tried
                 outcome = "finding"
-                place = traceback.extract_tb(error.__traceback__)[-1]
-                findings.append({"input": number, "export": export.name, "error": f"{type(error).__name__}: {error}"[:300],
-                                 "place": f"{place.filename}:{place.lineno}", "trace": traceback.format_exc(limit=-6)})  # fmt: skip
+                traceback.print_exc()
+                frames = traceback.extract_tb(error.__traceback__)
+                own = [f"{Path(at.filename).name}:{at.lineno}" for at in frames if "/rca/" in at.filename]
+                text = f"{type(error).__name__}: {error}"[:300]
+                findings.append({"input": number, "export": export.name, "error": text, "place": " ".join(own[-2:])})
             faulthandler.cancel_dump_traceback_later()
             slowest = max(slowest, (time.perf_counter() - begin, f"input {number} {export.name}"))
             outcomes.setdefault(export.reader, Counter())[outcome] += 1

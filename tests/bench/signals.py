@@ -86,18 +86,18 @@ def onsets(series: int) -> None:
             ).reset_index(drop=True)
             hits = (found["verdict"] == "signal").to_numpy()
             share = f"{hits.mean():6.2f}"
+            others = np.array([located(row) for row in values], dtype=float).reshape(series, -1)
+            pelt = others[:, 2] >= 0 if others.size else np.array([], dtype=bool)
             if shape in ("none", "spike"):
-                print(f"{kind:23s} {shape:5s}{size:3d} {share}")
+                print(f"{kind:23s} {shape:5s}{size:3d} {share}" + (f"{pelt.mean():62.2f}" if others.size else ""))
                 continue
             truth = pd.Series(stamps[begins])
             cover = ((found["earliest"] <= truth) & (truth <= found["latest"]))[hits].mean()
             width = ((found["latest"] - found["earliest"]) / STEP)[hits].median()
             error = ((found["onset"] - truth) / STEP)[hits].abs().median()
             ramps = (found["shape"] == "ramp")[hits].mean()
-            others = np.array([located(row) for row in values], dtype=float).reshape(series, -1)
             beside = [f"{np.median(np.abs(column - begins)):6.1f}" for column in others.T[:2]]
             if others.size:
-                pelt = others[:, 2] >= 0
                 beside += [f"{np.median(np.abs(others[pelt, 2] - begins[pelt])):6.1f} {pelt.mean():10.2f}"]
             print(f"{kind:23s} {shape:5s}{size:3d} {share} {cover:5.2f} {width:5.0f} {ramps:4.2f} {error:14.1f}", *beside)
 

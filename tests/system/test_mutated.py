@@ -5,6 +5,7 @@ of address space and 20 seconds for each, and shows a single one again.
 """
 
 import json
+import os
 import subprocess
 import sys
 from collections import Counter
@@ -26,12 +27,13 @@ def results(tmp_path_factory):
     """What each process says about its share of the inputs."""
     folder = tmp_path_factory.mktemp("mutated")
     share = ["--seed", str(SEED), "--last", str(INPUTS), "--step", str(PROCESSES)]
+    plain = os.environ | {"MALLOC_ARENA_MAX": "1", "ARROW_DEFAULT_MEMORY_POOL": "system"}  # reserve no address space
     started = []
     try:
         for number in range(PROCESSES):
             with (folder / f"{number}.json").open("wb") as out, (folder / f"{number}.log").open("wb") as log:
                 command = [sys.executable, str(SCRIPT), "--first", str(number), *share]
-                started.append(subprocess.Popen(command, stdout=out, stderr=log))
+                started.append(subprocess.Popen(command, stdout=out, stderr=log, env=plain))
         for number, process in enumerate(started):
             process.wait(timeout=PATIENCE)
             said = (folder / f"{number}.log").read_text(errors="replace")

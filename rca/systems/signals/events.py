@@ -133,7 +133,8 @@ def _onset(row: Any) -> dict[str, Any]:
             f"({plain(abs(row.deviation))} robust standard deviations; {_chance(row, 'metrics')}{note})")  # fmt: skip
     return {
         "event_id": identity("onset", row.system, row.metric, row.onset.value, how), "time": row.onset,
-        "time_end": row.until, "time_earliest": row.earliest, "time_latest": row.latest, "system": row.system, "severity": _WARNING,
+        "time_end": row.until, "time_earliest": row.earliest, "time_latest": row.latest, "system": row.system,
+        "severity": _WARNING,
         "message": text, "ref": row.metric, "locator": f"metric {row.metric} of {row.system}", "count": 1,
         "attributes": _attributes(
             row, metric=row.metric, method="rca.onset.find", before=row.before, during=row.during,

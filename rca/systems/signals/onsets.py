@@ -19,6 +19,7 @@ __all__ = ["metric_onsets"]
 
 SYMPTOM_ALPHA = 0.05  # for the one series that somebody noticed: chosen beforehand
 _SPARSE = 0.5  # share of the rows to be expected, below which silence hides too much
+_GAP = 2.5  # sampling steps without a value that are a gap
 _RUN = 3  # rows of a window below which nothing sustained can be seen
 _TIMES = ("onset", "earliest", "latest", "until")
 _NUMBERS = ("before", "during", "deviation", "p_value", "p_adjusted")
@@ -35,9 +36,8 @@ def metric_onsets(
     """Return for each metric of each system whether it left its healthy level, when, and how sure that is.
 
     Decision and time are those of ``rca.onset.find``, so they agree with ``rca.cascade.trace``. What is added is
-    the correction for the number of metrics and, for a change that came by and by, how early it may have begun:
-    level, linear rise, level is fitted around the change, and the interval reaches back to the earliest beginning
-    that fits within 95 %.
+    the correction for the number of metrics, and how early the change may have begun if it came by and by: level,
+    linear rise, level is fitted around it, and the interval reaches back to the earliest beginning that fits.
 
     Parameters
     ----------
@@ -58,10 +58,10 @@ def metric_onsets(
     DataFrame
         One row a metric of a system, none left out, sorted by these. Columns ``system``, ``metric``, ``verdict``
         ("signal", "nothing", "not judged"), ``onset`` (empty unless a signal), ``earliest`` and ``latest`` (95 %
-        interval of it; ``earliest`` empty if it had begun before the first row that can be compared), ``until``
+        interval, see Notes; ``earliest`` empty if it had begun before the first row that can be compared), ``until``
         (end of the shifted stretch; all UTC), ``before`` and ``during`` (medians, in the unit of the metric, or of its
         rate per second where the note says so), ``deviation`` (robust standard deviations of one healthy row),
-        ``shape`` ("step", "ramp", or empty), ``p_value`` (all stretches of the window counted), ``p_adjusted``
+        ``shape`` ("step", "ramp", or empty when it cannot be told), ``p_value`` (all stretches of the window counted), ``p_adjusted``
         (Holm over the ``m`` metrics of the family), ``m``, ``rows_before``, ``rows_during``, ``note`` (what a
         reader must know, or why it was not judged).
 
@@ -141,14 +141,12 @@ def _one(values: pd.Series, before: onset.Window, during: onset.Window, way: str
     levels = {"before": found.before, "during": found.during, "deviation": found.deviation}
     out = counts | levels | {"p_value": found.p_value, "note": found.note, "doubt": _doubt(inside, found, during)}
     earliest, shape, note = _interval(values, found, before, during)
-    notes = [
-        found.note,
-        note,
-        "" if inside[0].nunique() > 1 or found.note else "constant before: nothing says how far it varies",
-    ]
+    varied = inside[0].nunique() > 1 or bool(found.note)
+    notes = [found.note, note, "" if varied else "constant before: nothing says how far it varies"]
     return out | {
         "onset": found.start, "earliest": earliest,
-        "latest": found.start if shape == "ramp" else found.start + found.error, "until": found.until, "shape": shape, "note": "; ".join(text for text in notes if text),
+        "latest": found.start if shape == "ramp" else found.start + found.error,
+        "until": found.until, "shape": shape, "note": "; ".join(text for text in notes if text),
     }  # fmt: skip
 
 
@@ -183,15 +181,9 @@ def _interval(
     merged = values.groupby(level=0).mean()
     lowest = int(merged.index.searchsorted(before[0] if before[0] < during[0] else during[0]))
     start, until = (int(merged.index.searchsorted(time)) for time in (found.start, found.until))
-    rise = ramp.begin(merged.to_numpy(), lowest, start, until)
-    note = (
-        ""
-        if not len(lead) or found.start - lead[-1] <= 2.5 * found.step
-        else f"a gap of {found.start - lead[-1]} before it"
-    )
-    if rise is None:
-        return earliest, "step", note
-    return min(earliest, merged.index[rise[0]]), "ramp", note
+    first, shape = ramp.begin(merged.to_numpy(), lowest, start, until)
+    gap = found.start - lead[-1] if len(lead) else found.step
+    return min(earliest, merged.index[first]), shape, "" if gap <= _GAP * found.step else f"a gap of {gap} before it"
 
 
 def _judged(table: pd.DataFrame) -> pd.DataFrame:

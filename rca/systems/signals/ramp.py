@@ -12,18 +12,18 @@ _ROWS = 160  # rows fitted; more are averaged in blocks
 _ENDS = 40  # ends of the rise tried for each beginning
 _LOOK_BACK = 3  # lengths of the shifted stretch that are looked at before it
 _LEAST = 24  # rows looked at before it at least
-_STEEP = 3  # rows: a rise that takes fewer is a step
+_STEEP = 3  # rows of a rise; one that takes fewer is a step
 _LEVEL = 3.84  # 95 % point of chi-squared with one degree of freedom
 _STRICT = 10.83  # 99.9 % point: what a ramp must gain over a step to be called one
 
 
-def begin(values: Any, lowest: int, start: int, until: int) -> tuple[int, float] | None:
-    """Return where a ramp may have begun, and how many rows its rise took; None if a step fits as well.
+def begin(values: Any, lowest: int, start: int, until: int) -> tuple[int, str]:
+    """Return the first row where a change may have begun, and whether it was a "step", a "ramp" or, "", cannot be told.
 
     Level, linear rise, level is fitted by least squares to the rows around the change, for each row where the
-    rise may begin and for ends of the rise up to `until`; a step is the rise of one row. The beginning returned is
+    rise may begin and for ends of the rise up to `until`; a rise of one or two rows is a step. The row returned is
     the earliest whose fit is within the 95 % limit of the best one (profile likelihood, as if the noise were
-    normal; slow swings of the residuals widen the limit by their long-run variance).
+    normal; slow swings of the residuals widen the limit by their long-run variance), and never after `start`.
 
     Parameters
     ----------
@@ -37,32 +37,33 @@ def begin(values: Any, lowest: int, start: int, until: int) -> tuple[int, float]
     Examples
     --------
     >>> level = np.r_[np.tile([0.0, 0.2], 20), np.arange(30) / 3, np.full(20, 10.0)]
-    >>> first, rows = begin(level, 0, 46, 89)
-    >>> 36 <= first <= 41, 26 <= rows <= 34
-    (True, True)
-    >>> begin((np.arange(90) >= 40) + np.tile([0.0, 0.2], 45), 0, 40, 89) is None
-    True
+    >>> first, shape = begin(level, 0, 46, 89)
+    >>> 36 <= first <= 41, shape
+    (True, 'ramp')
+    >>> begin(10 * (np.arange(90) >= 40) + np.tile([0.0, 0.2], 45), 0, 40, 89)
+    (40, 'step')
     """
     first = max(lowest, start - max(_LEAST, _LOOK_BACK * (until - start + 1)))
     block = -(-(until + 1 - first) // _ROWS)
     n = (until + 1 - first) // block
+    first = until + 1 - n * block
     if n < 4 * _STEEP or start - first < 2 * block:
-        return None
-    rows = _despiked(np.asarray(values[until + 1 - n * block : until + 1], dtype="float64"))
+        return start, ""
+    rows = _despiked(np.asarray(values[first : until + 1], dtype="float64"))
     y = rows.reshape(n, block).mean(axis=1)
-    place = (start - (until + 1 - n * block)) // block
-    begins = np.arange(1, min(place + 1, n - 1) + 1)
-    lengths = np.unique(np.r_[1, np.geomspace(2, n, _ENDS).astype(int)])
+    begins = np.arange(1, min((start - first) // block + 1, n - 1) + 1)
+    lengths = np.unique(np.r_[1, 2, np.geomspace(_STEEP, n, _ENDS).astype(int)])
     left = np.full((len(begins), len(lengths)), np.inf)
     for column, length in enumerate(lengths):
         inside = begins + length <= n
         left[inside, column] = _residual(y, begins[inside], int(length))
     best = np.unravel_index(int(np.argmin(left)), left.shape)
     unit = _unit(y, int(begins[best[0]]), int(lengths[best[1]]))
-    if lengths[best[1]] * block < _STEEP or left[:, 0].min() - left[best] <= _STRICT * unit:
-        return None
-    possible = begins[left.min(axis=1) - left[best] <= _LEVEL * unit]
-    return int(until + 1 - n * block + (possible[0] - 1) * block), float(lengths[best[1]] * block)
+    fits = left - left[best] <= _LEVEL * unit
+    earliest = first + int(begins[fits.any(axis=1)][0] - 1) * block
+    if left[:, lengths < _STEEP].min() - left[best] > _STRICT * unit:
+        return min(earliest, start), "ramp"
+    return min(earliest, start), "step" if lengths[fits.any(axis=0)].max() < 2 * _STEEP else ""
 
 
 def _despiked(values: Any) -> Any:
