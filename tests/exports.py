@@ -144,9 +144,9 @@ MAPPED = {
 
 # Logs
 
-ACCESS = ['10.0.0.{0} - - [18/Nov/2025:12:{1}:00 +0100] "GET /pay?id=7 HTTP/1.1" 50{0} 23 "-" "curl/8"'.format(n, 20 + n)
+ACCESS = [f'10.0.0.{n} - - [18/Nov/2025:12:{20 + n}:00 +0100] "GET /pay?id=7 HTTP/1.1" 50{n} 23 "-" "curl/8"'
           for n in (0, 1, 1, 1, 2, 3)]  # fmt: skip
-CRI = [line for n in (0, 1, 1, 1, 2, 3) for line in [f"{minute(n)} stderr F failed {n}"]]
+CRI = [f"{minute(n)} stderr F failed {n}" for n in (0, 1, 1, 1, 2, 3)]
 DOCKER = [{"log": f"failed {n}\n", "stream": "stderr", "time": minute(n)} for n in (0, 1, 1, 1, 2, 3)]
 JSONLOG = [
     {"time": minute(n), "level": "error", "msg": f"failed {n}", "service": "web", "user": {"id": n}}

@@ -16,6 +16,7 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,6 @@ from rca.sources.stored import KEYS
 __all__ = ["LIST", "current"]
 
 LIST = "import.json"
-_FORM = "1"  # of what is stored; another one is another key
 
 
 def current(incident: Incident, make: Callable[[Path], dict[str, Any]]) -> tuple[Path, dict[str, Any]]:
@@ -44,7 +44,7 @@ def current(incident: Incident, make: Callable[[Path], dict[str, Any]]) -> tuple
     -------
     folder : Path
         ``derived/KEY`` in the incident folder, where KEY stands for the exports, their entries in
-        ``incident.yaml`` and the version of rca; a temporary folder where that cannot be written.
+        ``incident.yaml`` and the code that read them; a temporary folder where that cannot be written.
     facts : dict
         What `make` returned, now or then.
     """
@@ -71,16 +71,24 @@ def current(incident: Incident, make: Callable[[Path], dict[str, Any]]) -> tuple
 
 
 def _key(incident: Incident) -> str:
-    from rca import __version__
-
     names = sorted({name for source in incident.file.sources for name in source.file})
     known = {name: incident.hashes[name] for name in names if name in incident.hashes and name not in incident.changed}
     hashes = {name: known.get(name) or _sha256(incident, name) for name in names}
     content = {
-        "form": _FORM, "version": __version__, "as_of": str(incident.file.as_of), "files": hashes,
+        "code": _code(), "as_of": str(incident.file.as_of), "files": hashes,
         "sources": [source.model_dump(mode="json") for source in incident.file.sources],
     }  # fmt: skip
     return hashlib.sha256(files.canonical_json(content).encode()).hexdigest()[:16]
+
+
+@cache
+def _code() -> str:
+    """Return a hash of what reads exports: tables that other code made are made again."""
+    package = Path(__file__).parents[1]
+    digest = hashlib.sha256()
+    for path in sorted([*package.glob("*.py"), *package.glob("sources/**/*.py"), *package.glob("times/*.py")]):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def _sha256(incident: Incident, name: str) -> str:

@@ -35,9 +35,18 @@ class Imported:
 
     Attributes
     ----------
-    rows, kept, undated, disordered : int
-        Records read; rows made of them before equal ones are folded; those without a time; those that stand
-        after a later one in their file.
+    source : Source
+        Its entry in ``incident.yaml``.
+    tally : Tally
+        Records read and rejected, and what was noticed.
+    kept : dict of str to int
+        Table -> rows made of them, before equal ones are folded.
+    undated, disordered : int
+        Rows without a time; rows that stand after a later one in their file.
+    first, last : int or None
+        Nanoseconds since 1970.
+    last_position : dict of str to int
+        File -> position of its last record.
     """
 
     source: Source

@@ -50,7 +50,7 @@ def arrow_schema(table: str) -> pa.Schema:
     """Return the stored columns of a table and their types."""
     import pyarrow as pa
 
-    own = {"event_id": pa.uint64(), "raw_sha256": pa.binary()}
+    own = {"event_id": pa.uint64(), "raw_sha256": pa.binary(32)}
     kinds = {
         "str": pa.string(), UTC: pa.int64(), "timedelta64[ns]": pa.int64(), "Int64": pa.int8(), "int64": pa.int64(),
         "float64": pa.float64(),

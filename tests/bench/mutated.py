@@ -170,13 +170,13 @@ def change(content: Any, rng: Chance) -> Any:
 
 def json_values(data: bytes, rng: Chance) -> bytes:
     """Values of the document, or of a line, are of other types."""
-    with suppress(ValueError):
+    with suppress(ValueError, RecursionError):
         return json.dumps(change(json.loads(data), rng), ensure_ascii=rng.random() < 0.8).encode(
             "utf-8", "surrogatepass"
         )
     lines = data.splitlines(keepends=True)
     number = rng.randrange(len(lines)) if lines else 0
-    with suppress(ValueError, IndexError):
+    with suppress(ValueError, IndexError, RecursionError):
         lines[number] = json.dumps(change(json.loads(lines[number]), rng)).encode() + b"\n"
     return b"".join(lines)
 
@@ -350,13 +350,14 @@ def imported(path: Path, source: Source, reader: str, duck: Any, scratch: Path) 
                 assert isinstance(item, (Item, Reject))
                 if isinstance(item, Reject):
                     said(item.reason)
-                    said(item.locator)
     with tempfile.TemporaryDirectory(dir=scratch) as folder:
         runs = {table: Runs(Path(folder) / table, table) for table in KEYS}
         try:
             done = engine.import_source(source, {path.name: path}, runs, duck, AS_OF)
             tables = {table: merged(run, Path(folder), table) for table, run in runs.items()}
             spans.dependencies(tables["spans"])
+            for item in done.tally.rejects:
+                said(item.reason)  # which names the place now
         except RcaError as error:
             said(str(error))
             return "refused"

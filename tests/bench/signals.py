@@ -71,7 +71,9 @@ def located(values: np.ndarray) -> list[int]:
 
 def onsets(series: int) -> None:
     """Print how onsets are found."""
-    print("noise                   change   signal cover width ramp  |error|: ours binseg rank pelt (median rows)  pelt found")
+    print(
+        "noise                   change   signal cover width ramp  |error|: ours binseg rank pelt (median rows)  pelt found"
+    )
     stamps = pd.date_range(START, periods=BEFORE + DURING, freq=STEP)
     windows = ((stamps[0], stamps[BEFORE]), (stamps[BEFORE], stamps[-1] + STEP))
     for kind in NOISES:
@@ -99,7 +101,9 @@ def onsets(series: int) -> None:
             beside = [f"{np.median(np.abs(column - begins)):6.1f}" for column in others.T[:2]]
             if others.size:
                 beside += [f"{np.median(np.abs(others[pelt, 2] - begins[pelt])):6.1f} {pelt.mean():10.2f}"]
-            print(f"{kind:23s} {shape:5s}{size:3d} {share} {cover:5.2f} {width:5.0f} {ramps:4.2f} {error:14.1f}", *beside)
+            print(
+                f"{kind:23s} {shape:5s}{size:3d} {share} {cover:5.2f} {width:5.0f} {ramps:4.2f} {error:14.1f}", *beside
+            )
 
 
 RATES = ("poisson 3", "poisson 0.05", "daily rhythm", "bursts", "slow swings", "regular")
@@ -127,7 +131,7 @@ def rates(series: int) -> None:
     print("\ncounts a minute  change  signal cover width |error| (median minutes)")
     for days in (3, 1):
         n, lasts = days * 1440 + 240, 120
-        minutes = pd.date_range(START, periods=n, freq="min")
+        minutes = pd.date_range(START, periods=n, freq="min", unit="ns")
         windows = ((minutes[0], minutes[days * 1440]), (minutes[days * 1440], minutes[-1] + pd.Timedelta("1min")))
         for kind in RATES:
             for factor in (1, 2, 5, 20, 0.3, 0):
@@ -137,11 +141,13 @@ def rates(series: int) -> None:
                     at = days * 1440 + int(rng.integers(20, 100))
                     factors = np.where((np.arange(n) >= at) & (np.arange(n) < at + lasts), factor, 1)
                     counts = counted(kind, n, factors, rng)
+                    stamps = np.repeat(minutes.asi8, counts) + rng.integers(0, 60 * 10**9, counts.sum())
+                    marks = [*minutes[::60].asi8.tolist(), windows[1][1].value - 1]  # by these the export goes on
                     rows = pd.DataFrame({
-                        "time": minutes, "kind": "log", "system": "s", "severity": 17, "count": counts, "source": "x",
+                        "time": pd.to_datetime(np.r_[stamps, marks], utc=True), "kind": "log", "severity": 17, "source": "x",
+                        "system": ["s"] * len(stamps) + ["other"] * len(marks),
                     })  # fmt: skip
-                    marks = rows.assign(system="other", count=1)[::60]  # the export goes on
-                    found = rate_changes(pd.concat([rows[rows["count"] > 0], marks, marks[-1:].assign(time=minutes[-1])]), windows)
+                    found = rate_changes(rows, windows)
                     row = found[found["system"] == "s"].iloc[0]
                     hits.append(row["verdict"] == "signal")
                     if hits[-1] and factor != 1:
@@ -152,8 +158,40 @@ def rates(series: int) -> None:
                 print(f"{kind:13s} {days} d x{factor:<5g} {np.mean(hits):6.2f} {places}")
 
 
-WORDS = "user order cart cache queue batch model index shard token session request worker feature page stream".split()
-VERBS = "loaded saved opened closed sent received started finished updated removed checked joined left merged".split()
+WORDS = [
+    "user",
+    "order",
+    "cart",
+    "cache",
+    "queue",
+    "batch",
+    "model",
+    "index",
+    "shard",
+    "token",
+    "session",
+    "request",
+    "worker",
+    "feature",
+    "page",
+    "stream",
+]
+VERBS = [
+    "loaded",
+    "saved",
+    "opened",
+    "closed",
+    "sent",
+    "received",
+    "started",
+    "finished",
+    "updated",
+    "removed",
+    "checked",
+    "joined",
+    "left",
+    "merged",
+]
 
 
 def phrase(rng: Generator) -> str:
@@ -195,7 +233,9 @@ def texts(series: int) -> None:
         found_all.append(examples["example"].isin(truth).sum())
         false_all.append((~examples["example"].isin(truth)).sum())
         false_signals.append(((~examples["example"].isin(truth)) & (examples["verdict"] == "signal")).sum())
-    print(f"mean over logs   {np.mean(found_all):5.2f}          {np.mean(false_all):5.2f}         {np.mean(false_signals):5.2f}")
+    print(
+        f"mean over logs   {np.mean(found_all):5.2f}          {np.mean(false_all):5.2f}         {np.mean(false_signals):5.2f}"
+    )
 
 
 def speed(rows: int) -> None:
@@ -216,7 +256,9 @@ def speed(rows: int) -> None:
         run(table, windows)
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-        print(f"{name}: {rows} records, {len(set(messages))} different: {took:.1f} s CPU, peak {peak / 1e6:.0f} MB more")
+        print(
+            f"{name}: {rows} records, {len(set(messages))} different: {took:.1f} s CPU, peak {peak / 1e6:.0f} MB more"
+        )
 
 
 def main() -> None:

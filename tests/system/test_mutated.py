@@ -36,8 +36,8 @@ def results(tmp_path_factory):
                 started.append(subprocess.Popen(command, stdout=out, stderr=log, env=plain))
         for number, process in enumerate(started):
             process.wait(timeout=PATIENCE)
-            said = (folder / f"{number}.log").read_text(errors="replace")
-            assert process.returncode == 0, f"ended with {process.returncode}: {said[-3000:]}"
+            last = (folder / f"{number}.log").read_text(errors="replace").rpartition("\ninput ")[2]
+            assert process.returncode == 0, f"ended with {process.returncode} at input {last[-3000:]}"
     finally:
         for process in started:
             process.kill()

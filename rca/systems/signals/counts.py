@@ -10,9 +10,11 @@ import numpy as np
 __all__ = ["BLOCKS", "Stretch", "strongest"]
 
 BLOCKS = 5  # healthy blocks that a stretch of so many bins must be compared with
-_FEW = 10  # healthy records below which a bin counts once, however many records it holds
+_CLIP = 4.0  # healthy standard deviations above the mean that one bin counts at most: a lone burst is no rate
+_RUN = 3  # bins in a row that must all hold more: the other way to find a large change
+_MEMORY = 8  # bins whose dispersion says how far the evidence of neighbours is one
 _USUAL = 0.9  # share of Poisson series that look less dispersed than what is called overdispersed
-_LIMIT = 1.92  # log-likelihood below the best beginning, to 95 % (half of chi-squared's point)
+_LIMIT = 3.0  # log-likelihood below the best beginning; covers 95 % in tests/bench/signals.py
 _LENGTHS = sorted({2**k for k in range(1, 12)} | {3 * 2**k for k in range(12)} | {1})
 
 
@@ -31,7 +33,8 @@ class Stretch:
     earliest, latest : int
         95 % interval of `begin`.
     dispersion : float
-        Variance over mean of healthy counts at the length of the stretch; 1 if they came independently.
+        Variance over mean of healthy counts, over as many bins as the stretch has, but 8 at most; 1 if they came
+        independently.
     tests : int
         Stretches looked at, in both directions.
     """
@@ -50,12 +53,13 @@ class Stretch:
 def strongest(counts: Any, healthy: slice, searched: slice, lowest: int) -> Stretch:
     """Return the strongest stretch of `searched`, with more records or with fewer.
 
-    Given the number of records in the healthy window and in the stretch together, those of the stretch are
-    binomial if nothing changed [1]_: an exact test. Where healthy counts of the same length vary more than
-    Poisson's, both numbers are divided by that dispersion (quasi-likelihood), and the tail is taken from
-    Student's t on the number of healthy blocks, since the dispersion is only estimated. The p-value is multiplied by
-    the number of stretches (Bonferroni). The beginning is where the likelihood of two rates, before and in the
-    stretch, is largest.
+    Given the number of records in the healthy window and in the stretch together, those of the stretch are binomial
+    if nothing changed [1]_: an exact test. Where healthy counts of the same length vary more than Poisson's, both
+    numbers are divided by that dispersion (quasi-likelihood), and the tail is taken from Student's t on the number
+    of healthy blocks, since the dispersion is only estimated. The p-value is multiplied by the number of stretches
+    (Bonferroni). A bin counts at most four healthy standard deviations above the mean, so that a lone burst is no
+    change of rate; large changes are found by the least of three bins in a row, uncut. The beginning is where the
+    likelihood of two rates, before and in the stretch, is largest.
 
     Parameters
     ----------
@@ -76,26 +80,30 @@ def strongest(counts: Any, healthy: slice, searched: slice, lowest: int) -> Stre
     >>> found.begin, found.end, found.before, found.p_value < 1e-6
     (300, 329, 2.0, True)
     """
-    rows = np.asarray(counts, dtype="float64")
-    if rows[healthy].sum() < _FEW:
-        rows = np.minimum(rows, 1)
+    raw = np.asarray(counts, dtype="float64")
+    usual = float(raw[healthy].mean())
+    rows = np.minimum(raw, max(np.ceil(usual + _CLIP * max(float(raw[healthy].std()), usual**0.5)), 1.0))
     base = rows[healthy]
     lengths = [n for n in _LENGTHS if n <= min(searched.stop - searched.start, len(base) // BLOCKS)]
     spread = _dispersions(base, lengths)
-    tests = 2 * sum(searched.stop - searched.start - n + 1 for n in lengths)
+    looks = [(n, _sums(rows[searched], n), base, n) for n in lengths]
+    if searched.stop - searched.start >= _RUN:
+        least = np.lib.stride_tricks.sliding_window_view(raw[searched], _RUN).min(axis=1)
+        looks.append((_RUN, least, raw[healthy], 1))
+    tests = 2 * sum(len(sums) for _, sums, _, _ in looks)
     best = (2.0, 0, 0)
-    for n in lengths:
-        chances = _chances(_sums(rows[searched], n), base, n, *spread[n])
+    for n, sums, healthy_rows, unit in looks:
+        chances = _chances(sums, healthy_rows, unit, *spread[unit])
         at = int(np.argmin(chances))
         best = min(best, (float(chances[at]), at, n))
     p_value, at, n = best
     first, last = searched.start + at, searched.start + at + n - 1
-    begin, _, _ = _edge(rows, base.mean(), lowest, first, last, spread[1][0])
-    begin, earliest, latest = _edge(rows, base.mean(), lowest, begin, last, spread[1][0])
+    near = spread[max(length for length in lengths if length <= min(n, _MEMORY))][0]
+    begin, _, _ = _edge(rows, base.mean(), lowest, first, last, near)
+    begin, earliest, latest = _edge(rows, base.mean(), lowest, begin, last, near)
     end = _end(rows, base.mean(), begin, last, searched.stop)
-    during = float(np.asarray(counts, dtype="float64")[begin : end + 1].mean())
-    healthy_level = float(np.asarray(counts, dtype="float64")[healthy].mean())
-    return Stretch(min(p_value * tests, 1.0), healthy_level, during, begin, end, earliest, latest, spread[n][0], tests)
+    during = float(raw[begin : end + 1].mean())
+    return Stretch(min(p_value * tests, 1.0), usual, during, begin, end, earliest, latest, spread[n][0], tests)
 
 
 def _sums(values: Any, n: int) -> Any:
@@ -138,7 +146,7 @@ def _chances(sums: Any, base: Any, n: int, dispersion: float, freedom: int | Non
 
 def _gain(rows: Any, level: float, first: int, last: int) -> Any:
     """Return the log-likelihood ratio of each bin: the rate of the stretch against the healthy one."""
-    here = max(float(rows[first : last + 1].mean()), 0.5 / (last + 1 - first) if level > 0 else 0.0)
+    here = max(float(rows[first : last + 1].mean()), 0.5 / (last + 1 - first))  # what no record is compatible with
     there = max(level, 0.05 * here)
     if here == there:
         here = there / 2

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 __all__ = ["ANY", "Drain", "Template", "mask"]
 
 ANY = "<*>"
+_CROWDED = 200  # templates of one leaf that a message is held against, where there is a limit
 _LONGEST = 1000  # characters of a message that are looked at
 _MASKS = re.compile(
     r"(?<![\w.])(?:"
@@ -78,7 +79,7 @@ class Drain:
     children : int, default 100
         Branches of one node; further words share the branch ``<*>``.
     limit : int, optional
-        Templates kept; then messages that fit none are left out.
+        Templates kept, and 200 of one leaf; then messages that fit none are left out.
 
     Attributes
     ----------
@@ -104,12 +105,13 @@ class Drain:
         words = tuple(message.split())
         found = self.nearest(words)
         if found is None:
-            if self._limit is not None and len(self.templates) >= self._limit:
+            leaf = self._leaf(words).templates
+            if self._limit is not None and (len(self.templates) >= self._limit or len(leaf) >= _CROWDED):
                 self.left_out += count
                 return None
             found = Template(words, message)
             self.templates.append(found)
-            self._leaf(words).templates.append(found)
+            leaf.append(found)
         elif found.words != words:
             found.words = tuple(old if old == new else ANY for old, new in zip(found.words, words, strict=True))
         found.count += count

@@ -58,12 +58,12 @@ def metric_onsets(
     DataFrame
         One row a metric of a system, none left out, sorted by these. Columns ``system``, ``metric``, ``verdict``
         ("signal", "nothing", "not judged"), ``onset`` (empty unless a signal), ``earliest`` and ``latest`` (95 %
-        interval, see Notes; ``earliest`` empty if it had begun before the first row that can be compared), ``until``
-        (end of the shifted stretch; all UTC), ``before`` and ``during`` (medians, in the unit of the metric, or of its
-        rate per second where the note says so), ``deviation`` (robust standard deviations of one healthy row),
-        ``shape`` ("step", "ramp", or empty when it cannot be told), ``p_value`` (all stretches of the window counted), ``p_adjusted``
-        (Holm over the ``m`` metrics of the family), ``m``, ``rows_before``, ``rows_during``, ``note`` (what a
-        reader must know, or why it was not judged).
+        interval, see Notes; ``earliest`` empty if it had begun before the first row that can be compared),
+        ``until`` (end of the shifted stretch; all UTC), ``before`` and ``during`` (medians, in the unit of the
+        metric, or of its rate per second where the note says so), ``deviation`` (robust standard deviations of one
+        healthy row), ``shape`` ("step", "ramp", or empty when it cannot be told), ``p_value`` (all stretches of the
+        window counted), ``p_adjusted`` (Holm over the ``m`` metrics of the family), ``m``, ``rows_before``,
+        ``rows_during``, ``note`` (what a reader must know, or why it was not judged).
 
     Raises
     ------
@@ -145,7 +145,7 @@ def _one(values: pd.Series, before: onset.Window, during: onset.Window, way: str
     notes = [found.note, note, "" if varied else "constant before: nothing says how far it varies"]
     return out | {
         "onset": found.start, "earliest": earliest,
-        "latest": found.start if shape == "ramp" else found.start + found.error,
+        "latest": found.start + found.error,
         "until": found.until, "shape": shape, "note": "; ".join(text for text in notes if text),
     }  # fmt: skip
 

@@ -41,7 +41,7 @@ def begin(values: Any, lowest: int, start: int, until: int) -> tuple[int, str]:
     >>> 36 <= first <= 41, shape
     (True, 'ramp')
     >>> begin(10 * (np.arange(90) >= 40) + np.tile([0.0, 0.2], 45), 0, 40, 89)
-    (40, 'step')
+    (39, 'step')
     """
     first = max(lowest, start - max(_LEAST, _LOOK_BACK * (until - start + 1)))
     block = -(-(until + 1 - first) // _ROWS)

@@ -11,7 +11,7 @@ import pandas as pd
 
 from rca import onset, times
 from rca.progress import track
-from rca.systems.signals import counts
+from rca.systems.signals import counts, silence
 from rca.systems.signals.family import ALPHA, NOTHING, SIGNAL, UNJUDGED, both, columns, holm
 from rca.times import show
 
@@ -21,7 +21,6 @@ ALL = "all"  # kind of the row for all records of a system
 _BINS = 120  # parts of the incident window
 _MOST = 100_000  # bins of both windows together
 _FEW = 3  # records expected or seen in the incident window, below which nothing can be told
-_SURE = 3.0  # -log(0.05): mean distances of records without one, until silence is sure to 95 %
 _BANDS = ("trace", "debug", "info", "warn", "error", "fatal")  # four of OpenTelemetry's numbers each
 _HOUR = 3600 * 10**9
 _TIMES = ("onset", "earliest", "latest", "until")
@@ -56,9 +55,10 @@ class _Grid:
 def rate_changes(events: pd.DataFrame, windows: Sequence[Sequence[Any]], *, progress: bool = False) -> pd.DataFrame:
     """Return for each system, kind and severity whether records came more often, less often, or not at all.
 
-    The incident window is cut into 120 bins and searched for the stretch that departs most from the healthy rate, by
-    the exact conditional binomial test of two Poisson rates, with the dispersion of healthy counts (see
-    ``rca.systems.signals.counts``).
+    The incident window is cut into 120 bins and searched for the stretch that departs most from the healthy rate,
+    by the exact conditional binomial test of two Poisson rates, with the dispersion of healthy counts (see
+    ``rca.systems.signals.counts``); and for the longest time without a record, held against the tail of healthy
+    distances (``rca.systems.signals.silence``). The smaller p-value counts, doubled.
 
     Parameters
     ----------
@@ -74,11 +74,12 @@ def rate_changes(events: pd.DataFrame, windows: Sequence[Sequence[Any]], *, prog
     DataFrame
         One row a system, kind and severity, none left out, sorted by these, and one of kind "all" a system that has
         several. Columns ``system``, ``kind``, ``severity`` (trace, debug, info, warn, error, fatal; empty if
-        unknown), ``verdict`` ("signal", "nothing", "not judged"), ``change`` ("more", "fewer", "silent"; empty unless a
-        signal), ``onset``, ``earliest``, ``latest`` (95 % interval of it), ``until`` (UTC; empty unless a signal),
-        ``before`` and ``during`` (records an hour: healthy window, and the stretch), ``count_before`` and
-        ``count_during`` (records in the windows), ``dispersion`` (variance over mean of healthy counts),
-        ``p_value`` (all stretches counted), ``p_adjusted`` (Holm over ``m`` rows), ``m``, ``note``.
+        unknown), ``verdict`` ("signal", "nothing", "not judged"), ``change`` ("more", "fewer", "silent"; empty
+        unless a signal), ``onset``, ``earliest``, ``latest`` (95 % interval of it), ``until`` (UTC; empty unless a
+        signal), ``before`` and ``during`` (records an hour: healthy window, and the stretch), ``count_before`` and
+        ``count_during`` (records in the windows), ``dispersion`` (variance over mean of healthy counts; 1 if no
+        more than Poisson's), ``p_value`` (all stretches counted), ``p_adjusted`` (Holm over ``m`` rows), ``m``,
+        ``note``.
 
     Raises
     ------
@@ -87,12 +88,13 @@ def rate_changes(events: pd.DataFrame, windows: Sequence[Sequence[Any]], *, prog
 
     Notes
     -----
-    The onset of silence is the last record before it; it is sure at ``latest``, when three mean distances of
-    records (times the dispersion) have passed. A window counts only as far as the exports of the system reach: from
-    the first to the last record of its sources; where a source has one system only, to the last record of
-    any source, and the note says that a system which stopped and an export which ended look the same. A system
-    without records in the healthy window is not judged. Of fewer than ten healthy records a bin counts once, so that
-    a burst is one sign. Stretches are at most a fifth of the healthy window, so slow changes need a long one.
+    The onset of silence is the last record before it; ``latest`` is when, 95 % of the time, another would have
+    come. A daily rhythm is not taken out: it hides what is smaller than itself. A window counts only as far as the
+    exports of the system reach: from the first to the last record of its sources; where a source has one system
+    only, to the last record of any source, and the note says that a system which stopped and an export which ended
+    look the same. A system without records in the healthy window is not judged. A bin counts four healthy standard
+    deviations above the mean at most: a lone burst is no change of rate. Stretches are at most a fifth of the
+    healthy window, so slow changes need a long one.
 
     Examples
     --------
@@ -193,29 +195,30 @@ def _one(group: pd.DataFrame, whole: pd.DataFrame, grid: _Grid, covered: tuple[i
     series = np.bincount(grid.bins(ns), weights=group["count"].to_numpy(dtype="float64"), minlength=grid.size)
     lowest = healthy.start if healthy.start < searched.start else searched.start
     found = counts.strongest(series, healthy, searched, lowest)
-    expected = series[healthy].mean() * wanted
-    if expected < _FEW and amounts[1] < _FEW:
+    if series[healthy].mean() * wanted < _FEW and amounts[1] < _FEW:
         out["doubt"] = f"too few records: {amounts[0]} before, {amounts[1]} in the incident window"
     hourly = _HOUR / grid.width
+    out |= {"before": found.before * hourly, "dispersion": found.dispersion}
+    spans = [(max(span[0], covered[0]), min(span[1], covered[1])) for span in (grid.before, grid.during)]
+    still = silence.longest(np.sort(ns), *spans)
+    if still is not None and still.p_value < found.p_value:
+        return out | _still(still)
     censored = found.begin == lowest
-    return out | _times(found, ns, grid, censored) | {
-        "before": found.before * hourly, "during": found.during * hourly, "dispersion": found.dispersion,
-        "p_value": found.p_value, "note": "it had begun before the first bin that can be compared" if censored else "",
+    return out | {
+        "change": "more" if found.during > found.before else "fewer", "onset": grid.start(found.begin),
+        "earliest": pd.NaT if censored else grid.start(found.earliest), "latest": grid.start(found.latest + 1),
+        "until": grid.start(found.end + 1), "during": found.during * hourly, "p_value": min(2 * found.p_value, 1.0),
+        "note": "it had begun before the first bin that can be compared" if censored else "",
     }  # fmt: skip
 
 
-def _times(found: counts.Stretch, ns: Any, grid: _Grid, censored: bool) -> dict[str, Any]:
-    """Return what changed, its onset with interval, and its end."""
-    until = grid.start(found.end + 1)
-    if found.during > 0 or censored:
-        change = "more" if found.during > found.before else "fewer" if found.during > 0 else "silent"
-        earliest = pd.NaT if censored else grid.start(found.earliest)
-        limits = {"earliest": earliest, "latest": grid.start(found.latest + 1)}
-        return {"change": change, "onset": grid.start(found.begin), "until": until, **limits}
-    ordered = np.sort(ns[grid.bins(ns) < found.begin])
-    last = pd.Timestamp(int(ordered[-1]), tz="UTC")
-    sure = last + pd.Timedelta(int(_SURE * found.dispersion * grid.width / found.before), unit="ns")
-    return {"change": "silent", "onset": last, "earliest": last, "latest": min(sure, until), "until": until}
+def _still(found: silence.Silence) -> dict[str, Any]:
+    """Return silence as what was found; its p-value counts that two tests were made."""
+    start, end, sure = (pd.Timestamp(value, tz="UTC") for value in (found.start, found.end, found.sure))
+    return {
+        "change": "silent", "onset": start, "earliest": start, "latest": sure, "until": end, "during": 0.0,
+        "p_value": min(2 * found.p_value, 1.0),
+    }  # fmt: skip
 
 
 def _judged(table: pd.DataFrame) -> pd.DataFrame:

@@ -31,6 +31,10 @@ _FAILED = re.compile(
 )
 
 
+_FULL = Template((), "")  # stands for: not known whether it is new
+_TEXTS = ("template", "text", "example", "note")
+
+
 @dataclass
 class _Seen:
     """What was seen of one template in the incident window."""
@@ -150,7 +154,7 @@ def _system(
             rows.append(_row(system, severity, template, seen, share))
     usual = _usual(healthy, before, during, limit, masked) if rows else pd.NA
     if left_out:
-        note = f"{left_out} records are not grouped: more than {limit} texts; new ones among them are not seen"
+        note = f"{left_out} records are not grouped: more than {limit} texts, or too many alike"
         rows.append({"system": system, "verdict": UNJUDGED, "note": note, "count": left_out})
     return [row | {"usual": usual} for row in rows], tested
 
@@ -178,11 +182,12 @@ def _compare(
         if key not in placed:
             placed[key] = _place(drain, fresh, key, again)
         template = placed[key]
-        if template is not None:
+        if template is _FULL:
+            out.left_out += int(count)
+        elif template is not None:
             seen = out.seen.setdefault(template, _Seen(at, at, message))
             seen.last, seen.count = at, seen.count + int(count)
             seen.bins.add((at - during[0].value) // step)
-    out.left_out = drain.left_out + fresh.left_out
     return len(again), out
 
 
@@ -196,7 +201,7 @@ def _messages(logs: pd.DataFrame, masked: _Masked) -> Iterable[tuple[str, int]]:
 
 
 def _place(drain: Drain, fresh: Drain, message: str, again: set[Template]) -> Template | None:
-    """Return the new template of a message of the incident; None if it is known, or left out."""
+    """Return the new template of a message of the incident; None if it is known, `_FULL` if that cannot be told."""
     words = tuple(message.split())
     near = drain.known(words)
     if near is None:
@@ -205,7 +210,7 @@ def _place(drain: Drain, fresh: Drain, message: str, again: set[Template]) -> Te
     if near is not None:
         again.add(near)
         return None
-    return fresh.add(message)
+    return _FULL if drain.left_out else fresh.add(message) or _FULL
 
 
 def _row(system: str, severity: Any, template: Template, seen: _Seen, share: float) -> dict[str, Any]:
@@ -247,7 +252,7 @@ def _table(rows: list[dict[str, Any]], tested: int) -> pd.DataFrame:
         "count": "int64", "parts": "Int64", "severity": "Int64", "is_error": "bool", "example": "str", "usual": "Int64",
         "p_value": "float64", "p_adjusted": "float64", "m": "int64", "note": "str",
     }  # fmt: skip
-    table = pd.DataFrame(rows, columns=list(kinds)).assign(m=tested)
+    table = pd.DataFrame([dict.fromkeys(_TEXTS, "") | row for row in rows], columns=list(kinds)).assign(m=tested)
     table["is_error"] = table["is_error"].eq(True)
     judged = table["p_value"].notna().to_numpy(dtype=bool)
     # The healthy texts that came again were looked at too; their p-values are above all of these.
@@ -257,7 +262,7 @@ def _table(rows: list[dict[str, Any]], tested: int) -> pd.DataFrame:
     strong = table["is_error"].to_numpy() | (adjusted < ALPHA)
     table["p_adjusted"] = adjusted
     table["verdict"] = np.where(~judged, UNJUDGED, np.where(strong, SIGNAL, NOTHING))
-    texts = [name for name, kind in kinds.items() if kind == "str"]
-    table[texts] = table[texts].fillna("")
+    for name in ("first", "last"):
+        table[name] = pd.Series(pd.DatetimeIndex(table[name].tolist(), dtype=times.UTC), table.index)
     table = table.astype(kinds)
     return table.sort_values(["first", "system", "template"], kind="stable", ignore_index=True)[list(kinds)]
