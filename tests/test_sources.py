@@ -788,3 +788,13 @@ def test_many_rows_are_sorted_and_folded_slice_by_slice(tmp_path, monkeypatch):
     assert events["message"].tolist() == [f"m{n}" for n in sorted(set(numbers))]
     assert events["count"].tolist() == [2] * 500
     assert events["position"].tolist() == [numbers.index(n) + 1 for n in range(500)]
+
+
+def test_two_records_of_one_id_in_a_format_are_said_to_be(tmp_path):
+    record = {"eventVersion": "1.08", "userIdentity": {"type": "Root"}, "eventTime": AT, "eventSource": "ec2",
+        "eventName": "StopInstances", "awsRegion": "eu", "eventID": "one", "readOnly": False}  # fmt: skip
+    lines = [json.dumps(record), json.dumps(record | {"eventName": "DeleteTrail"})]
+    (tmp_path / "a.jsonl").write_text("\n".join(lines) + "\n")
+    found = sources.read(incident_of(tmp_path, {"id": "a", "file": "a.jsonl", "reader": "cloudtrail"}))
+    assert len(found.events) == 1
+    assert "a: 1 ids stand for records of different content; the first of each is kept" in found.notes

@@ -88,7 +88,7 @@ def add(found: Incident, path: str | Path, *, given: Mapping[str, Any] | None = 
     source = Source.model_validate(
         {"id": given.get("id") or _default_id(path, entry["reader"]), "file": path.name} | entry
     )
-    done, kept = _trial(source, path, found.file.as_of)
+    done, kept, conflicts = _trial(source, path, found.file.as_of)
     joined = None if given.get("id") else next((item for item in found.file.sources if _alike(item, source)), None)
     name = _free_name(found, path, digest)
     if joined is None:
@@ -102,7 +102,7 @@ def add(found: Incident, path: str | Path, *, given: Mapping[str, Any] | None = 
     said = f"{name}: read as {source.reader}; " + (
         f"further piece of source {source.id}" if joined else f"new source {source.id}"
     )
-    return Added(source, said, report(done, kept))
+    return Added(source, said, report(done, kept, conflicts))
 
 
 def _same(found: Incident, name: str, digest: str) -> bool:
@@ -135,13 +135,13 @@ def _entry(path: Path, given: Mapping[str, Any]) -> dict[str, Any]:
     return entry
 
 
-def _trial(source: Source, path: Path, as_of: pd.Timestamp) -> tuple[Imported, dict[str, int]]:
+def _trial(source: Source, path: Path, as_of: pd.Timestamp) -> tuple[Imported, dict[str, int], dict[str, int]]:
     """Return what reading the file alone gives; raise when it cannot be read as it is described."""
     with tempfile.TemporaryDirectory(prefix="rca-") as folder, connection() as duck:
         runs = {table: Runs(Path(folder) / table, table) for table in KEYS}
         done = import_source(source, {path.name: path}, runs, duck, as_of)
         kept = {table: one.merge(Path(folder) / f"{table}.parquet").get(source.id, 0) for table, one in runs.items()}
-    return done, kept
+    return done, kept, runs["events"].conflicts
 
 
 def _alike(one: Source, other: Source) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import codecs
 import json
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
@@ -213,7 +214,7 @@ def members(path: Path) -> Iterator[tuple[str, bytes]]:
                 if room < 0:
                     raise UnsafeInput(f"{path.name}: more than {MAX_BYTES:,} bytes when unpacked")
                 yield member.filename, data
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+    except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error) as error:
         raise InputError(f"{path.name}: not a readable zip archive ({shorten(error, 80)})") from error
     except OSError as error:
         raise InputError(f"{path.name}: cannot be read ({error.strerror or error})") from error

@@ -59,6 +59,8 @@ def from_items(
     mask = int(source_mask(source.id))
     for item in items:
         tally.rows += 1
+        if not item.locator.isprintable():
+            item = item._replace(locator=shorten(item.locator, 200))
         if isinstance(item, Reject):
             tally.reject([item], broken=True)
             continue
@@ -91,7 +93,7 @@ def _row(item: Item, source: Source, file: str, mask: int, tally: Tally) -> dict
     elif item.table == "metrics":
         row["value"] = _value(fields["value"], source.scale, tally)
     elif item.table == "dependencies":
-        row |= {"basis": "table", "count": int(fields.get("count", 1))}
+        row |= {"basis": "table", "count": _count(fields)}
     return row
 
 
@@ -137,8 +139,15 @@ def _event(row: dict[str, Any], fields: Mapping[str, Any], item: Item, file: str
         "attributes": object_text(attributes) if attributes else "",
         "position": item.position,
         "locator": f"{file} {item.locator}",
-        "count": int(fields.get("count", 1)),
+        "count": _count(fields),
     }
+
+
+def _count(fields: Mapping[str, Any]) -> int:
+    count = int(fields.get("count", 1))
+    if not 1 <= count < 2**63:
+        raise InputError(f"count {shorten(count, 40)} is not a number of records")
+    return count
 
 
 def _value(value: Any, scale: float, tally: Tally) -> float:

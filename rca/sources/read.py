@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -150,7 +150,11 @@ def _import(incident: Incident, work: Path, progress: bool) -> dict[str, Any]:
             table: one.merge(work / f"{table}.parquet")
             for (table, one), _ in zip(runs.items(), track(names, "sorting", progress=progress), strict=True)
         }
-    reports = [report(item, {table: counts.get(item.source.id, 0) for table, counts in kept.items()}) for item in done]
+    conflicts = runs["events"].conflicts
+    reports = [
+        report(item, {table: counts.get(item.source.id, 0) for table, counts in kept.items()}, conflicts)
+        for item in done
+    ]
     last = {name: position for item in done for name, position in item.last_position.items()}
     return {"reports": [_plain(item) for item in reports], "last": last}
 
@@ -161,8 +165,8 @@ def _plain(item: ImportReport) -> dict[str, Any]:
     return facts | {name: None if pd.isna(facts[name]) else facts[name].isoformat() for name in ("first", "last")}
 
 
-def report(done: Imported, kept: dict[str, int]) -> ImportReport:
-    """Return the import report of one source; `kept` is the rows kept by table."""
+def report(done: Imported, kept: dict[str, int], conflicts: Mapping[str, int]) -> ImportReport:
+    """Return the import report of one source; `kept` is the rows kept by table, `conflicts` those of `Runs`."""
     source, tally = done.source, done.tally
     made = sum(done.kept.values())
     bases = sorted(tally.bases - {""})
@@ -182,12 +186,14 @@ def report(done: Imported, kept: dict[str, int]) -> ImportReport:
         last=pd.Timestamp(done.last, unit="ns", tz="UTC") if done.last is not None else pd.NaT,
         zone=f"{zone} (assumed)" if "assumed" in bases else zone,
         clock=f"{clock.offset:+g} s taken off" if clock else "as written",
-        notes=tuple(_notes(done)),
+        notes=tuple(_notes(done, conflicts.get(source.id, 0))),
     )
 
 
-def _notes(done: Imported) -> Iterable[str]:
+def _notes(done: Imported, conflicts: int) -> Iterable[str]:
     tally = done.tally
+    if conflicts:
+        yield f"{conflicts} ids stand for records of different content; the first of each is kept"
     if tally.words:
         yield f"severity words not understood: {', '.join(shorten(word, 20) for word in sorted(tally.words)[:_LISTED])}"
     if tally.infinite:

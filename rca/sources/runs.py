@@ -50,6 +50,7 @@ class Runs:
         self.rows = 0
         self.files: list[str] = []
         self.spans: list[tuple[int, int]] = []
+        self.conflicts: dict[str, int] = {}  # source -> ids that stand for records of different content
 
     def add(self, rows: pa.Table, file: str) -> None:
         """Write a run; `file` names the file that the rows come from."""
@@ -138,9 +139,24 @@ class Runs:
         again = _repeats(rows, keys)
         if again.any():
             names = np.repeat([self.files[number] for number, _ in runs], [part.num_rows for _, part in runs])
-            rows = _fold(rows, keys, again, names)
+            doubled = _keyed(rows.filter(pa.array(again)), self._looked_at())
+            doubled = doubled.assign(file=names[again], row=np.flatnonzero(again))
+            self._note_conflicts(doubled)
+            rows = _fold(rows, keys, again, doubled)
         order = [(name, "ascending") for name in _ORDER[self.table]]
         return rows.sort_by(order)
+
+    def _looked_at(self) -> list[str]:
+        more = [name for name in ("position", "count", "raw_sha256") if name in self.schema.names]
+        return [*KEYS[self.table], "source", *more]
+
+    def _note_conflicts(self, doubled: pd.DataFrame) -> None:
+        """Count the ids of formats that stand for several contents; the first one is kept, and the report says so."""
+        if "raw_sha256" in doubled:
+            contents = doubled.groupby([*KEYS[self.table], "source"])["raw_sha256"].nunique()
+            for source, number in (contents > 1).groupby("source").sum().items():
+                if number:
+                    self.conflicts[str(source)] = self.conflicts.get(str(source), 0) + int(number)
 
 
 def _repeated(stored: pa.Schema) -> list[str]:
@@ -182,29 +198,23 @@ def _keyed(rows: pa.Table, columns: list[str]) -> pd.DataFrame:
     )
 
 
-def _fold(rows: pa.Table, keys: list[str], again: Any, names: Any) -> pa.Table:
+def _fold(rows: pa.Table, keys: list[str], again: Any, doubled: pd.DataFrame) -> pa.Table:
     """Return rows with those of one key as one: at its first place, with its number in the file that has most of them.
 
     The number is the largest that one file has, not the sum: pieces of an export that overlap hold the same record
-    once each, while a record that a system wrote three times stands three times in one file.
+    once each, while a record that a system wrote three times stands three times in one file. An edge is not a
+    record: how often its ends are named depends on how an export was cut, so the largest count of a row is kept.
     """
     import pyarrow as pa
 
-    columns = [*keys, *(name for name in ("position", "count") if name in rows.column_names)]
-    doubled = _keyed(rows.filter(pa.array(again)), columns).assign(file=names[again], row=np.flatnonzero(again))
     if "position" in doubled:
         doubled = doubled.sort_values(["file", "position"], kind="stable")
     first = doubled.drop_duplicates(keys)
     keep = ~again
     keep[first["row"]] = True
     if "count" in rows.column_names:
-        most = (
-            doubled.groupby([*keys, "file"], dropna=False)["count"]
-            .sum()
-            .groupby(keys, dropna=False)
-            .max()
-            .rename("most")
-        )
+        by_file = doubled.groupby([*keys, "file"], dropna=False)["count"].agg("sum" if keys[0] == "event_id" else "max")
+        most = by_file.groupby(keys, dropna=False).max().rename("most")
         counts = rows.column("count").to_numpy().copy()
         counts[first["row"]] = first.join(most, on=keys)["most"].to_numpy()
         rows = rows.set_column(rows.column_names.index("count"), "count", pa.array(counts))

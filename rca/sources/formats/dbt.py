@@ -72,7 +72,7 @@ def read(path: Path, source: Source) -> Iterator[Item | Reject]:
     content = document(path)
     kind = _kind(content)
     if kind == "manifest":
-        yield from each(_edges(content), _edge)
+        yield from each(_edges(content, path.name), _edge)
     elif kind in ("run-results", "sources"):
         metadata = content["metadata"]
 
@@ -103,20 +103,28 @@ def _results(content: dict[str, Any], name: str) -> Iterator[tuple[int, str, Any
         yield number + 1, f"/results/{number}", record
 
 
-def _edges(content: dict[str, Any]) -> Iterator[tuple[int, str, Any]]:
+def _group(content: dict[str, Any], group: str, name: str) -> dict[str, Any]:
+    held = content.get(group) or {}
+    if not isinstance(held, dict):
+        raise InputError(f"{name}: expected an object under {group}, found {shorten(held, 40)}")
+    return held
+
+
+def _edges(content: dict[str, Any], name: str) -> Iterator[tuple[int, str, Any]]:
     """Yield each edge once: parent_map knows all, and old manifests have depends_on only."""
     position = 0
     seen = set()
-    parents = content.get("parent_map") or {}
+    parents = _group(content, "parent_map", name)
     named = [(f"/parent_map/{_escape(child)}", child, causes) for child, causes in parents.items()]
     for group in OWNERS:
-        for child, node in (content.get(group) or {}).items():
-            causes = (node.get("depends_on") or {}).get("nodes") if isinstance(node, dict) else None
+        for child, node in _group(content, group, name).items():
+            depends = node.get("depends_on") if isinstance(node, dict) else None
+            causes = depends.get("nodes") if isinstance(depends, dict) else None
             named.append((f"/{group}/{_escape(child)}/depends_on/nodes", child, causes))
     for pointer, child, causes in named:
-        for number, cause in enumerate(causes or []):
-            if (cause, child) not in seen:
-                seen.add((cause, child))
+        for number, cause in enumerate(causes if isinstance(causes, list) else [causes] if causes else []):
+            if not isinstance(cause, str) or (cause, child) not in seen:
+                seen.add((str(cause), child))
                 position += 1
                 yield position, f"{pointer}/{number}", {"parent": cause, "child": child}
 

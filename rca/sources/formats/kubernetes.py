@@ -23,7 +23,7 @@ of the event (core, events.k8s.io)      becomes
 
 Everything is of kind ``log``: a ``ScalingReplicaSet`` may be a deployment, an autoscaler or a node that
 died; set ``values`` or ``constant`` where you know. An event is written anew each time it is counted:
-of the states of one event in a file the last counts and the others are rejected as superseded; from two
+of the states of one event in a file only the last counts, whose `count` holds the others; from two
 files with two states come two rows. Clusters forget events after an hour by default.
 """
 
@@ -94,10 +94,8 @@ def read(path: Path, source: Source) -> Iterator[Item | Reject]:
         held = _inner(record)
         if not _is_event(held, listed=True):
             raise InputError(f"not an event but of kind {shorten(held.get('kind'), 40)}")
-        count, last = latest.get(_uid(held), (0, place[0]))
-        if place[0] != last:
-            raise InputError(f"superseded by a later state of the same event (count {count})")
-        yield _event(place, held, zone)
+        if place[0] == latest.get(_uid(held), (0, place[0]))[1]:
+            yield _event(place, held, zone)
 
     return each(objects(path, "items"), make)
 

@@ -47,6 +47,8 @@ class _Found:
             self.models += response.get("registered_models", [])
         elif path == "model-versions/search":
             self.versions += response.get("model_versions", [])
+        elif path == HISTORY and not all(isinstance(item, dict) for item in response.get("metrics") or []):
+            raise TypeError("a value of the history is no object")
 
 
 def pulled(path: Path) -> Iterator[tuple[str, Any]]:
@@ -108,9 +110,11 @@ def _histories(path: Path, runs: Mapping[str, Record]) -> Iterator[tuple[str, An
             if isinstance(record, Reject) or _path(record) != HISTORY:
                 continue
             run_id = str(record["request"].get("run_id"))
-            for item in record["response"].get("metrics") or []:
-                row = (item.get("timestamp"), item.get("step", 0), number(item.get("value")))
-                yield (run_id, str(item.get("key"))), row
+            listed = record["response"].get("metrics")
+            for item in listed if isinstance(listed, list) else []:
+                if isinstance(item, dict):  # of others the answer's own line was rejected
+                    row = (item.get("timestamp"), item.get("step", 0), number(item.get("value")))
+                    yield (run_id, str(item.get("key"))), row
 
     for (run_id, key), group in groupby(values(), key=lambda pair: pair[0]):
         for stamp, step, value in sorted((row for _, row in group), key=_by_time):
@@ -128,7 +132,8 @@ def _path(record: Any) -> str:
 
 
 def _by_time(row: tuple[Any, ...]) -> tuple[Any, ...]:
-    return tuple((isinstance(value, str), 0 if isinstance(value, str) else value or 0, str(value)) for value in row)
+    numbers = [value if isinstance(value, (int, float)) else 0 for value in row]
+    return tuple((isinstance(value, str), held, str(value)) for value, held in zip(row, numbers, strict=True))
 
 
 def _models(found: _Found, runs: Mapping[str, Record]) -> Iterator[tuple[str, Any]]:
