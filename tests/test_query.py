@@ -202,10 +202,9 @@ def test_stretches_are_those_of_the_resampling_of_pandas(store):
 
 def test_times_before_1970_fall_into_the_stretch_that_begins_before_them(store):
     path = store({"time_ns": -1}, {"time_ns": -300 * SECOND}, {"time_ns": 0})
-    assert query.histogram(path)["time"].tolist() == [
-        pd.Timestamp("1969-12-31T23:55Z"),
-        pd.Timestamp("1970-01-01T00:00Z"),
-    ]
+    found = query.histogram(path)
+    assert found["time"].tolist() == [pd.Timestamp("1969-12-31T23:55Z"), pd.Timestamp("1970-01-01T00:00Z")]
+    assert found["count"].tolist() == [2, 1]
 
 
 def test_groups_of_severities_are_in_order_of_their_numbers_with_those_without_first(store):
@@ -257,6 +256,13 @@ def test_repeats_are_folded_records_and_what_two_sources_say_in_one_second(store
     cut = query.repeats(path, limit=2)
     assert cut.rows.equals(found.rows[:2])
     assert (cut.total, cut.cut) == (4, True)
+
+
+def test_slices_are_cut_between_seconds_only(store, monkeypatch):
+    monkeypatch.setattr(repeated, "_SLICE", 1)
+    halves = [{"source": "a", "time_ns": BASE + SECOND}, {"source": "b", "time_ns": BASE + 3 * SECOND // 2}]
+    path = store({"system": "db"}, *halves, {"system": "db", "time_ns": BASE + 2 * SECOND}, size=1)
+    assert query.repeats(path).rows["sources"].tolist() == [("a", "b")]
 
 
 @settings(max_examples=20, deadline=None)

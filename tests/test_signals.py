@@ -207,6 +207,34 @@ def test_a_gap_before_the_onset_widens_the_interval_over_it():
     assert "gap" in found["note"]
 
 
+def test_a_gap_widens_the_interval_of_a_counter_too():
+    increments = np.random.default_rng(2).uniform(5, 15, 300) * np.where(np.arange(300) >= 230, 5, 1)
+    values = series(np.cumsum(increments))
+    found = signals.metric_onsets(values[(values.index < 215) | (values.index >= 240)], windows(200, 300)).iloc[0]
+    assert found["earliest"] <= stamps(300)[214] and "rate per second" in found["note"]
+    assert found["before"] == pytest.approx(10 / 300, rel=0.1)
+
+
+def test_slow_swings_are_not_taken_for_a_ramp():
+    ramps = 0
+    for seed in range(60):
+        values = np.random.default_rng(seed).normal(size=400)
+        for row in range(1, 400):
+            values[row] = 0.8 * values[row - 1] + 0.6 * values[row]
+        found = signals.metric_onsets(series(values + 5 * (np.arange(400) >= 330)), windows(300, 400)).iloc[0]
+        ramps += found["shape"] == "ramp"
+    assert ramps <= 2
+
+
+def test_lone_spikes_before_a_ramp_do_not_move_its_beginning():
+    values = noise(400) + 8 * np.clip((np.arange(400) - 330) / 30, 0, 1)
+    plain = signals.metric_onsets(series(values), windows(300, 400)).iloc[0]
+    values[[290, 300, 310]] += 60
+    found = signals.metric_onsets(series(values), windows(300, 400)).iloc[0]
+    assert found["shape"] == plain["shape"] == "ramp"
+    assert abs((found["earliest"] - plain["earliest"]) / STEP) <= 4
+
+
 def test_a_shift_that_was_there_at_the_first_value_has_no_earliest_time():
     values = noise(300) + 10 * (np.arange(300) < 60)
     during, before = windows(60, 300)
@@ -424,7 +452,19 @@ def test_more_errors_are_found_with_time_interval_and_rate():
     assert row["earliest"] <= stamps(rows, MINUTE)[1500] <= row["latest"] <= row["earliest"] + 30 * MINUTE
     assert row["before"] == pytest.approx(12, rel=0.2) and row["during"] == pytest.approx(120, rel=0.2)
     assert row["count_before"] == (table["time"] < stamps(rows, MINUTE)[1440]).sum()
+    bins = np.bincount(((table["time"] - START) // (2 * MINUTE)).to_numpy(), minlength=840)
+    alone = counts.strongest(bins, slice(0, 720), slice(720, 839), 0)
+    assert row["p_value"] == 2 * alone.p_value  # one of two tests
     assert (found["m"] == 2).all()
+
+
+def test_a_large_rise_is_found_in_spite_of_a_daily_rhythm():
+    rows = 1680
+    amounts = 3 * (1 + 0.7 * np.sin(np.arange(rows) * 2 * np.pi / 1440)) * np.where(np.arange(rows) >= 1550, 20, 1)
+    table = pd.concat([log(poisson(amounts, rows, 4)), heartbeat(rows)])
+    row = signals.rate_changes(table, windows(1440, rows, MINUTE)).iloc[0]
+    assert (row["system"], row["verdict"], row["change"]) == ("api", "signal", "more")
+    assert row["earliest"] <= stamps(rows, MINUTE)[1550] <= row["latest"]
 
 
 def test_a_system_that_stops_is_silent_from_its_last_record_on():
