@@ -56,6 +56,8 @@ class Batch:
         What could not be read.
     typed : frozenset of str
         Fields that the file itself types as times: their texts are ISO 8601.
+    shapes : tuple of tuple of str, optional
+        The lists of fields that occur, where they are known already.
     """
 
     positions: Any
@@ -63,6 +65,7 @@ class Batch:
     unit: str
     rejects: tuple[Reject, ...] = ()
     typed: frozenset[str] = frozenset()
+    shapes: tuple[tuple[str, ...], ...] | None = None
 
 
 def pieces(items: Iterable[T], size: int = ROWS) -> Iterator[list[T]]:
@@ -267,12 +270,35 @@ _ODD = """
 """
 
 
+_PLAIN = """
+    SELECT any_value(keys), bool_or(odd) FROM (
+        SELECT json_keys(text) AS keys, NOT starts_with(text, '{') OR contains(text, 'NaN')
+            OR contains(text, 'Infinity') OR contains(text, '\\ud') OR contains(text, '\\uD') OR (
+            strlen(text) > 2000 AND strlen(text) - strlen(replace(replace(text, '[', ''), '{', '')) > 64
+        ) AS odd
+        FROM texts WHERE text <> ''
+    ) GROUP BY array_to_string(keys, chr(31))
+"""
+
+
+def _plain_shapes(duck: Any) -> tuple[tuple[str, ...], ...] | None:
+    """Return the sets of keys that occur, or None where some line has to be looked at."""
+    import duckdb
+
+    try:
+        found = duck.execute(_PLAIN).fetchall()
+    except duckdb.InvalidInputException:
+        return None
+    return None if any(odd for _, odd in found) else tuple(tuple(keys) for keys, _ in found)
+
+
 def _odd_lines(duck: Any, positions: Any, texts: pa.Array, rejects: list[Reject]) -> Batch:
     """Return a batch in which every line that DuckDB and Python might read differently was read by Python."""
     import pyarrow as pa
 
     duck.register("texts", pa.table({"row": pa.array(np.arange(len(texts))), "text": texts}))
-    odd = [row for (row,) in duck.execute(_ODD).fetchall()]
+    shapes = _plain_shapes(duck)
+    odd = [row for (row,) in duck.execute(_ODD).fetchall()] if shapes is None else []
     duck.unregister("texts")
     if odd:
         replaced = texts.to_pylist()
@@ -287,7 +313,7 @@ def _odd_lines(duck: Any, positions: Any, texts: pa.Array, rejects: list[Reject]
                 rejects.append(Reject(number, f"line {number}", str(error)))
                 replaced[row] = ""
         texts = pa.array(replaced, pa.string())
-    return Batch(positions, texts, "line", tuple(sorted(rejects)))
+    return Batch(positions, texts, "line", tuple(sorted(rejects)), shapes=shapes)
 
 
 def read_json(path: Path, source: Source, duck: Any = None) -> Iterator[Batch]:

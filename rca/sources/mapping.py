@@ -30,6 +30,7 @@ MAPPABLE: Mapping[str, tuple[str, ...]] = {
     "spans": ("trace_id", "span_id", "parent_id", "system", "name", "time", "status"),
 }  # fmt: skip
 _EPOCH = {"epoch_s": 10**9, "epoch_ms": 10**6, "epoch_us": 10**3, "epoch_ns": 1}
+_MANY = 100  # fields; of more, one call that leaves the others out is cheaper than one for each
 _PLAUSIBLE = (946_684_800, 3_155_760_000)  # the years that rca.times takes counts for, in seconds
 _CLOCK = r"(19[89]\d|20\d\d)-[01]\d-[0-3]\d[T ]([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,6})?"
 _ZONED = _CLOCK + r"(Z|[+](0\d|1[0-3]):[0-5]\d|[+]14:00|-(0\d|1[01]):[0-5]\d|-12:00)"
@@ -79,11 +80,10 @@ class Plan:
         return [name for name in MAPPABLE[self.source.table] if schema.COLUMNS[self.source.table][name] == UTC]
 
     def query(self, file: str, unit: str, present: Collection[str], typed: frozenset[str] = frozenset()) -> str:
-        """Return the query over a table ``batch (position, text)``, whose records have the fields `present`.
+        """Return the query over a table ``batch (position, text)``; `present` are the fields of its records.
 
-        Its columns are ``position``, ``locator``, ``hex`` (SHA-256 of the record), ``id_hex`` (of the native
-        id, where there is one), ``attributes``, each column of the table as text, and for each time the
-        columns ``NAME_utc`` (nanoseconds, where the text names its offset), ``NAME_local`` (the same count
+        Its columns are ``position``, ``locator``, ``native`` (the native id), ``attributes``, each column of the
+        table that something fills as text, and for each time the columns ``NAME_utc`` (nanoseconds, where the text names its offset), ``NAME_local`` (the same count
         where it names none) and the text; both are empty where `rca.times` has to read the text.
         """
         paths: list[str] = []
@@ -93,23 +93,23 @@ class Plan:
             for name in MAPPABLE[self.source.table]
         }
         native = self._part(self.source.native_id, paths) if self.source.native_id else "''"
+        attributes, others = self._attributes(present)
         wanted = ", ".join(map(_quoted, paths)) or "'/'"
-        patch = {part: None for parts in self.fields.values() for part in parts}
-        columns = [f"{text} AS {name}" for name, text in texts.items()]
-        outer = [part for name in self.times for part in self._time(name, typed, texts[name] == _EMPTY)]
+        columns = [f"{text} AS {name}" for name, text in texts.items() if text != _EMPTY or name == "value"]
+        outer = [part for name in self.times if texts[name] != _EMPTY for part in self._time(name, typed)]
         if self.source.table == "metrics":
             good = f"regexp_full_match(lower(trim(value)), '{_NUMBER}')"
             outer += [f"CASE WHEN {good} THEN TRY_CAST(trim(value) AS DOUBLE) END AS number", f"{good} AS is_number"]
         return f"""
             WITH record AS (
-                SELECT position, text, json_extract_string(text, [{wanted}]) AS v FROM batch
+                SELECT position, text, json_extract_string(text, [{wanted}]) AS v{others} FROM batch
             ), plain AS (
-                SELECT position, {_quoted(f"{file} {unit} ")} || position AS locator, sha256(text) AS hex,
-                    {native} AS native, json_merge_patch(text, {_quoted(json.dumps(patch))}) AS attributes,
+                SELECT position, {_quoted(f"{file} {unit} ")} || position AS locator,
+                    {native} AS native, {attributes} AS attributes,
                     {", ".join(columns)}
                 FROM record
             )
-            SELECT *, CASE WHEN native <> '' THEN sha256('id:' || native) END AS id_hex
+            SELECT *
                 {"".join(f", {part}" for part in outer)}
             FROM plain
         """
@@ -141,8 +141,26 @@ class Plan:
             found.append(f"v[{paths.index(pointer) + 1}]")
         return f"coalesce({', '.join(found)}, '')"
 
-    def _time(self, name: str, typed: frozenset[str], empty: bool) -> list[str]:
-        form = "" if empty else self.source.time.format
+    def _rest(self, present: Collection[str]) -> list[str]:
+        """Return the fields that no column takes."""
+        taken = {part for parts in self.fields.values() for part in parts}
+        return sorted(set(present) - taken) if self.source.table == "events" else []
+
+    def _attributes(self, present: Collection[str]) -> tuple[str, str]:
+        """Return the expression of a record's other fields as JSON, and what it needs of the record."""
+        rest = self._rest(present)
+        if not rest:
+            return _EMPTY, ""
+        if len(rest) > _MANY:
+            patch = {part: None for parts in self.fields.values() for part in parts}
+            return "o", f", json_merge_patch(text, {_quoted(json.dumps(patch))}) AS o"
+        names = [_quoted(f"{json.dumps(name, ensure_ascii=False)}:") for name in rest]
+        parts = ", ".join(f"{name} || o[{number}]" for number, name in enumerate(names, start=1))
+        found = ", ".join(_quoted(_pointer(name)) for name in rest)
+        return f"'{{' || concat_ws(',', {parts}) || '}}'", f", json_extract(text, [{found}]) AS o"
+
+    def _time(self, name: str, typed: frozenset[str]) -> list[str]:
+        form = self.source.time.format
         if typed.intersection(self.fields.get(name, ())):
             form = "iso8601"
         utc = local = "NULL::BIGINT"
@@ -163,6 +181,11 @@ def _microseconds(name: str, pattern: str, kind: str) -> str:
 
 
 _EMPTY = "''"
+
+
+def _pointer(name: str) -> str:
+    """Return the JSON pointer (RFC 6901) of a top-level field."""
+    return "/" + name.replace("~", "~0").replace("/", "~1")
 
 
 def _quoted(text: str) -> str:

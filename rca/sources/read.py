@@ -238,16 +238,17 @@ def read(incident: Incident, *, progress: bool = False) -> Records:
 
 def _events(stored: Stored, notes: list[str]) -> pd.DataFrame:
     """Return the events, or of very many all but the least severe log records."""
-    from pyarrow import parquet
+    from pyarrow import dataset, parquet
 
     path = stored.path("events")
     total = parquet.read_metadata(path).num_rows
     if total <= IN_MEMORY:
         return stored.frame("events")
     with connection() as duck:
+        duck.register("events", dataset.dataset(path))
         found = duck.sql(
             f"""
-            SELECT * FROM read_parquet({str(path)!r})
+            SELECT * FROM events
             ORDER BY kind = 'log', coalesce(severity, 0) DESC, time_ns LIMIT {IN_MEMORY}
             """
         ).to_arrow_table()
