@@ -84,7 +84,8 @@ class Plan:
 
         Its columns are ``position``, ``locator``, ``native`` (the native id), ``attributes``, each column of the
         table that something fills as text, and for each time the columns ``NAME_utc`` (nanoseconds, where the
-        text names its offset), ``NAME_local`` (the same count where it names none) and the text; both are empty where `rca.times` has to read the text.
+        text names its offset), ``NAME_local`` (the same count where it names none) and the text; both are
+        empty where `rca.times` has to read the text.
         """
         paths: list[str] = []
         absent = {name for name in self.fields if name not in self.source.columns and name not in present}

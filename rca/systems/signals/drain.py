@@ -89,10 +89,13 @@ class Drain:
         Messages that fitted none when the limit was reached.
     """
 
+    templates: list[Template]
+    left_out: int
+
     def __init__(
         self, *, depth: int = 4, similarity: float = 0.4, children: int = 100, limit: int | None = None
     ) -> None:
-        self.templates: list[Template] = []
+        self.templates = []
         self.left_out = 0
         self._prefix = depth - 3
         self._similarity = similarity
