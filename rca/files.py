@@ -8,13 +8,13 @@ import json
 import os
 import secrets
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from rca.errors import InputError, MissingFile, UnsafeInput, shorten
 
-__all__ = ["canonical_json", "check_plain", "inside", "read_bytes", "sha256", "write"]
+__all__ = ["canonical_json", "check_plain", "inside", "locked", "read_bytes", "sha256", "write"]
 
 MAX_BYTES = 4 * 2**30
 
@@ -106,6 +106,35 @@ def check_plain(path: Path) -> None:
         raise MissingFile(f"{path}: no such file")
     if not path.is_file():
         raise UnsafeInput(f"{path}: not a plain file")
+
+
+@contextlib.contextmanager
+def locked(folder: str | Path) -> Iterator[None]:
+    """Hold a folder for one process at a time, while several of its files change together.
+
+    Raises
+    ------
+    InputError
+        If the folder cannot be opened.
+
+    Notes
+    -----
+    An advisory lock of the operating system, gone with the process. Where there are none (Windows), nothing is held.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be opened ({error.strerror})") from error
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def read_bytes(path: Path, *, limit: int = MAX_BYTES) -> bytes:

@@ -66,7 +66,11 @@ def append(text: str, key: str, entry: Mapping[str, Any]) -> str:
     b: 2
     <BLANKLINE>
     """
+    if "\r\n" in text:
+        return append(text.replace("\r\n", "\n"), key, entry).replace("\n", "\r\n")
     root = _root(text)
+    if root.flow_style:
+        raise InputError("the whole file is in braces; write one name a line, so that an entry can be added")
     node = next((value for name, value in root.value if name.value == key), None)
     if node is None:
         return text.rstrip("\n") + f"\n\n{key}:\n" + _item(entry, "  ")
@@ -74,11 +78,12 @@ def append(text: str, key: str, entry: Mapping[str, Any]) -> str:
         return _after(text, node.end_mark.index, _item(entry, "  "))
     if not isinstance(node, yaml.SequenceNode):
         raise InputError(f"{key} is not a list")
+    if node.flow_style and node.value:
+        end = node.value[-1].end_mark.index
+        return f"{text[:end]}, {flow(entry)}{text[end:]}"
     if node.flow_style:
-        items = [text[item.start_mark.index : item.end_mark.index] for item in node.value]
-        old = "".join(f"  - {item}\n" for item in items)
         kept = text[: node.start_mark.index].rstrip(" ")
-        return _after(kept + text[node.end_mark.index :], len(kept), old + _item(entry, "  "))
+        return _after(kept + text[node.end_mark.index :], len(kept), _item(entry, "  "))
     return _after(text, _end(node), _item(entry, " " * node.start_mark.column))
 
 
@@ -104,6 +109,8 @@ def replace(text: str, place: Sequence[str | int], value: Any) -> str:
     >>> replace("a:\n  - {file: x, id: y}\n", ("a", 0, "file"), ["x", "z"])
     'a:\n  - {file: [x, z], id: y}\n'
     """
+    if "\r\n" in text:
+        return replace(text.replace("\r\n", "\n"), place, value).replace("\n", "\r\n")
     node: yaml.Node = _root(text)
     for step in place[:-1]:
         node = _child(node, step, place)

@@ -3,6 +3,7 @@
 import json
 import random
 import shutil
+import subprocess
 import sys
 import zipfile
 from pathlib import Path
@@ -192,3 +193,47 @@ def test_a_pull_from_nowhere_says_so(rca, folder):
     code, _, err = rca("pull", folder, "alertmanager", "http://127.0.0.1:9")
     assert code == 2
     assert "127.0.0.1:9" in err
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--zone", "Europe/Berln"], "did you mean 'Europe/Berlin'?"),
+        (["--as", "../x"], "id: "),
+        (["--year", "20"], "year: "),
+        (["--rejected", "-1"], "rejected: "),
+        (["--time-format", "%q"], "time.format: "),
+        (["--table", "metrics"], "accesslog knows its tables (events); leave out --table"),
+        (["--column", "mesage=x"], "--column: no column 'mesage'; did you mean 'message'?"),
+        (["--column", "x"], "--column x: not of the form COLUMN=FIELD"),
+    ],
+)
+def test_an_option_that_cannot_be_is_refused_by_name(rca, folder, tmp_path, options, said):
+    code, _, err = rca("import", folder, write(tmp_path, "web.log", WEB), *options)
+    assert (code, said in err, "Traceback" in err) == (2, True, False)
+    assert not (folder / "sources" / "web.log").exists()
+
+
+def test_a_step_needs_a_unit(rca, folder, tmp_path):
+    rca("import", folder, write(tmp_path, "web.log", WEB))
+    for step in ("5", "1mo", "-5min", "nan"):
+        code, _, err = rca("timeline", folder, "--step", step)
+        assert (code, "such as 5min" in err) == (2, True)
+
+
+def test_imports_at_the_same_time_lose_nothing(folder, tmp_path):
+    names = [f"w{number}.csv" for number in range(4)]
+    for number, name in enumerate(names):
+        write(tmp_path, name, f"time,service,message\n2025-11-18T12:0{number}:00Z,web,m{number}\n")
+    command = [sys.executable, "-m", "rca.cli", "import", str(folder)]
+    running = [
+        subprocess.Popen(
+            [*command, str(tmp_path / name), "--kind", "deploy", "--as", name[:2]], stdout=subprocess.DEVNULL
+        )
+        for name in names
+    ]
+    assert [process.wait() for process in running] == [0] * 4
+    found = incident.load(folder)
+    assert sorted(source.id for source in found.file.sources) == ["w0", "w1", "w2", "w3"]
+    assert sorted(found.hashes) == [f"sources/{name}" for name in names]
+    assert custody.verify_all(folder) == []

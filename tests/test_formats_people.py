@@ -919,3 +919,13 @@ def test_changed_records_are_read_or_refused_with_a_reason(tmp_path_factory, nam
             assert item.fields["message"]
             assert item.fields["kind"]
             json.dumps(item.fields["attributes"])
+
+
+def test_a_pagerduty_list_that_goes_on_says_so(tmp_path):
+    entry = {"id": "R1", "type": "trigger_log_entry", "created_at": "2025-11-18T11:20:00Z", "summary": "Triggered"}
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps({"log_entries": [entry], "limit": 1, "offset": 0, "more": True}))
+    _, reject = pagerduty.FORMAT.read(path, Source(id="x", file="a.json", reader="pagerduty"))
+    assert reject.reason == "the list goes on: the API has more pages, the file holds its first 1 only"
+    path.write_text(json.dumps({"log_entries": [entry], "limit": 100, "offset": 0, "more": False}))
+    assert len(list(pagerduty.FORMAT.read(path, Source(id="x", file="a.json", reader="pagerduty")))) == 1

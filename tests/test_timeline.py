@@ -575,3 +575,13 @@ def test_phases_of_an_incident_without_a_milestone_are_unknown_and_typed():
     found = timeline.phases(nothing)
     assert found["start_earliest"].isna().all()
     assert str(found["start_earliest"].dtype) == times.UTC
+
+
+def test_errors_of_logs_are_shown_however_many_other_events_there_are():
+    at = pd.Timestamp("2025-01-01", tz="UTC")
+    rows = [("deploy", f"d{n}", None) for n in range(60)] + [("log", "disk full", 17), ("log", "all is well", 9)]
+    table = pd.DataFrame(rows, columns=["kind", "message", "severity"])
+    table = table.assign(event_id=[f"{n}" for n in range(62)], time=at, severity=table["severity"].astype("Int64"))
+    shown = timeline.overview(timeline.merge(schema.check(table, "events")), limit=40)
+    assert "disk full" in shown["message"].tolist()
+    assert "all is well" not in shown["message"].tolist()

@@ -19,6 +19,8 @@ FILES = [
     "id: x\nsources: []   # none yet\n  # - an example\nother: 1\n",
     "id: x\nsources: [{id: a, file: a.csv}, {id: b}]\nother: 1\n",
     "id: x\nsources:\nother: 1\n",
+    "id: x\nsources: []\nother: 1\n",
+    "id: x\nsources: [\n  {id: a},  # first\n  {id: b}  # last\n]\nother: 1\n",
     "id: x\nother: 1\n",
     "sources:\n  - id: a\n    note: |\n      several\n      lines\nother: 1\n",
     "id: x\r\nsources:\r\n  - {id: a}\r\nother: 1\r\n",
@@ -40,8 +42,9 @@ def test_an_entry_is_added_and_all_else_is_as_before(text, entry):
     assert after["sources"] == [*(before.get("sources") or []), entry]
     assert {**after, "sources": 0} == {**before, "sources": 0}
     for line in text.splitlines():
-        if "#" in line and "[" not in line:
-            assert line in new.splitlines()
+        assert "#" not in line or line.partition("#")[2] in new
+    assert ("\r\n" in text) == ("\r\n" in new)
+    assert new.count("\n") == new.count("\r\n") or "\r\n" not in text
 
 
 @given(VALUES)
@@ -77,3 +80,8 @@ def test_a_place_that_is_not_there_is_named(text, place, said):
 def test_what_is_no_list_is_not_appended_to():
     with pytest.raises(InputError, match="sources is not a list"):
         yamledit.append("sources: {a: 1}\n", "sources", {"id": "x"})
+
+
+def test_a_file_in_braces_is_refused_with_the_remedy():
+    with pytest.raises(InputError, match="one name a line"):
+        yamledit.append("{id: x, sources: []}", "sources", {"id": "y"})

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,6 +17,15 @@ if TYPE_CHECKING:
     from rca.sources.adding import Added
 
 __all__ = ["clocks", "import_", "pull", "sources", "timeline"]
+
+# What a message says -> the option that answers it, the most telling first.
+_ANSWERS = (
+    ("has no time zone", "--zone ZONE"),
+    ("year", "--year YEAR"),
+    ("has nothing for", "--column COLUMN=FIELD"),
+    ("is not a", "--time-format PATTERN"),
+    ("say rejected", "--rejected NUMBER"),
+)
 
 
 @app.command()
@@ -48,7 +58,6 @@ def import_(
     by: By = "",
 ) -> None:
     """Add exports to an incident: recognise, read, show what was understood, describe in incident.yaml."""
-    from rca import incident
     from rca.sources import adding
 
     time = {"format": form, "zone": zone, "year": year}
@@ -60,17 +69,12 @@ def import_(
     problems = []
     for export in exports:
         try:
-            _say(adding.add(incident.load(path), export, given=given, actor=by), incident.load(path).file.windows)
+            _say(adding.add(path, export, given=given, actor=by, progress=sys.stderr.isatty()))
         except InputError as error:
             problems += str(error).splitlines()
     if problems:
-        answers = (
-            ("has no time zone", "--zone ZONE"),
-            ("has no year", "--year YEAR"),
-            ("say rejected", "--rejected NUMBER"),
-        )
-        said = [option for words, option in answers if any(words in line for line in problems)]
-        raise InputError("\n".join([*problems, *([f"to answer, add {' or '.join(said)}"] if said else [])]))
+        said = [option for words, option in _ANSWERS if any(words in line for line in problems)]
+        raise InputError("\n".join([*problems, *([f"to answer, add {said[0]}"] if said else [])]))
 
 
 def _pairs(texts: Sequence[str]) -> dict[str, list[str]]:
@@ -88,7 +92,7 @@ def _pairs(texts: Sequence[str]) -> dict[str, list[str]]:
     return out
 
 
-def _say(added: Added, windows: Any) -> None:
+def _say(added: Added) -> None:
     from rca import times
 
     typer.echo(added.said)
@@ -123,27 +127,26 @@ def pull(
     by: By = "",
 ) -> None:
     """Ask a running system, keep its answer as evidence, and add that file to the incident."""
-    import pandas as pd
-
     from rca import incident, times
+    from rca.cli import looking
     from rca.errors import UnknownName, did_you_mean
     from rca.sources import adding
     from rca.sources.formats import alertmanager, mlflow, prometheus
 
-    found = incident.load(path)
+    incident.load(path)
     with tempfile.TemporaryDirectory(prefix="rca-") as folder:
         into = Path(folder)
         if system == "prometheus":
             if not (query and start and end):
                 raise InputError("prometheus: say --query, --from and --to")
             stretch = times.parse(start, where="--from"), times.parse(end, where="--to")
-            file = prometheus.pull(url, query, *stretch, pd.Timedelta(step), into=into)
+            file = prometheus.pull(url, query, *stretch, looking.step_of(step), into=into)
         elif system in ("alertmanager", "mlflow"):
             file = {"alertmanager": alertmanager.pull, "mlflow": mlflow.pull}[system](url, into=into)
         else:
             near = did_you_mean(system, ["prometheus", "alertmanager", "mlflow"])
             raise UnknownName(f"no live pull from {system!r}{near}")
-        _say(adding.add(found, file, given={"id": source_id, "reader": system}, actor=by), found.file.windows)
+        _say(adding.add(path, file, given={"id": source_id, "reader": system}, actor=by))
 
 
 @app.command()
@@ -155,7 +158,7 @@ def timeline(
     kind: Annotated[list[str] | None, typer.Option("--kind", help="Only this kind; may be repeated.")] = None,
     search: Annotated[str, typer.Option("--search", help="Text that the message contains.")] = "",
     step: Annotated[str, typer.Option("--step", help="Count events in steps, such as 5min, in place of listing.")] = "",
-    limit: Annotated[int, typer.Option("--limit", help="Rows to show at most.")] = 200,
+    limit: Annotated[int, typer.Option("--limit", help="Rows at most; default 200 to show, all to write.")] = 0,
     out: Annotated[Path | None, typer.Option("--out", help="Write them for Timesketch: .csv or .jsonl.")] = None,
 ) -> None:
     """List, search, count or export the events of an incident, however many there are."""

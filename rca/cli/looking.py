@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,12 @@ import pandas as pd
 import typer
 
 from rca import files, incident, sources, times, wording, yamledit
-from rca.errors import InputError, UnknownName, did_you_mean
+from rca.errors import InputError, UnknownName, did_you_mean, shorten
 from rca.incident.load import INCIDENT
 
-__all__ = ["clocks", "look"]
+__all__ = ["clocks", "look", "step_of"]
+
+_WRITTEN = 1_000_000  # rows of one file for Timesketch
 
 
 def look(
@@ -35,12 +38,12 @@ def look(
     last = times.parse(end, where="--to") if end else None
     how: dict[str, Any] = {"systems": tuple(systems), "kinds": tuple(kinds), "text": search}
     if step:
-        counts = query.histogram(stored, first, last, step=pd.Timedelta(step), by="kind", **how)
+        counts = query.histogram(stored, first, last, step=step_of(step), by="kind", **how)
         for row in counts.itertuples(index=False):
             begin, *rest = row
             typer.echo("  ".join([times.show(begin), *map(str, rest)]))
         return
-    found_events = query.window(stored, first, last, limit=limit, **how)
+    found_events = query.window(stored, first, last, limit=limit or (200 if out is None else _WRITTEN), **how)
     seen, total = found_events.rows, found_events.total
     if out is not None:
         typer.echo(interchange.to_timesketch(seen, out))
@@ -54,6 +57,13 @@ def look(
         typer.echo(f"{len(seen):,} of {total:,} events; --limit shows more", err=True)
 
 
+def step_of(text: str) -> pd.Timedelta:
+    """Return a step such as ``5min``; a number without a unit is refused."""
+    if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]+)? ?(ms|s|min|h|d)", text, re.ASCII):
+        raise InputError(f"--step {shorten(text)}: expected a number and a unit: ms, s, min, h or d, such as 5min")
+    return pd.Timedelta(text)
+
+
 def clocks(path: Path, reference: str, accept: list[str], by: str) -> None:
     """Show how far the clocks of sources are apart, and write what a person accepts into ``incident.yaml``."""
     from rca.systems import clocks as analysis
@@ -63,11 +73,15 @@ def clocks(path: Path, reference: str, accept: list[str], by: str) -> None:
     anchors = analysis.anchors(events)
     skews = analysis.skew(anchors)
     if skews.empty:
+        if accept:
+            raise InputError("--accept: no record is shared by two sources, so nothing is proposed")
         typer.echo("no record is shared by two sources: nothing can be said about their clocks")
         return
     for row in skews.itertuples(index=False):
         typer.echo(f"{row.source_a} against {row.source_b}: {_offset(row)}; {row.anchors} anchors; {row.note}")
     if not reference:
+        if accept:
+            raise InputError("--accept needs --reference SOURCE, the source whose clock is right")
         typer.echo("say --reference SOURCE, the source whose clock is right, to see corrections")
         return
     solved = analysis.solve(skews, reference).set_index("source")
@@ -97,7 +111,7 @@ def _accept(found: incident.Incident, solved: pd.DataFrame, reference: str, acce
 
     if not by:
         raise InputError("--accept needs --by ROLE: who accepts the correction")
-    text = (found.folder / INCIDENT).read_text(encoding="utf-8")
+    text = (found.folder / INCIDENT).read_bytes().decode("utf-8")
     ids = [source.id for source in found.file.sources]
     for name in accept:
         if name not in ids or name not in solved.index:

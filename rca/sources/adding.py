@@ -10,14 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from pydantic import ValidationError
 
 from rca import custody, files, incident, yamledit
-from rca.errors import InputError, raise_all
+from rca.errors import InputError, UnknownName, did_you_mean, raise_all, shorten
 from rca.incident import Incident
 from rca.incident.load import INCIDENT
 from rca.incident.model import Source
 from rca.sources import batches, formats, recognise
 from rca.sources.engine import Imported, import_source
+from rca.sources.mapping import MAPPABLE
 from rca.sources.read import ImportReport, report
 from rca.sources.runs import Runs
 from rca.sources.stored import KEYS, connection
@@ -46,7 +48,14 @@ class Added:
     report: ImportReport | None = None
 
 
-def add(found: Incident, path: str | Path, *, given: Mapping[str, Any] | None = None, actor: str = "") -> Added:
+def add(
+    folder: str | Path,
+    path: str | Path,
+    *,
+    given: Mapping[str, Any] | None = None,
+    actor: str = "",
+    progress: bool = False,
+) -> Added:
     """Add one export to an incident.
 
     The file is recognised by its beginning, and read as a trial. Only when that succeeds is it copied to
@@ -56,8 +65,8 @@ def add(found: Incident, path: str | Path, *, given: Mapping[str, Any] | None = 
 
     Parameters
     ----------
-    found : Incident
-        From `rca.incident.load`.
+    folder : str or Path
+        The incident folder; held for this process until the export is described.
     path : str or Path
         The export; it is only read.
     given : mapping, optional
@@ -65,6 +74,8 @@ def add(found: Incident, path: str | Path, *, given: Mapping[str, Any] | None = 
         ``constant``, ``time``, ``rejected``...; what is given is not guessed.
     actor : str, default ""
         The role that adds it, for the custody log.
+    progress : bool, default False
+        Draw a progress bar.
 
     Returns
     -------
@@ -79,16 +90,25 @@ def add(found: Incident, path: str | Path, *, given: Mapping[str, Any] | None = 
     """
     path, given = Path(path), dict(given or {})
     files.check_plain(path)
+    if not path.name.isprintable():
+        raise InputError(f"{shorten(path.name)}: the name is no printable UTF-8 text; rename the file")
+    with files.locked(Path(folder)):
+        return _add(incident.load(folder), path, given, actor, progress)
+
+
+def _add(found: Incident, path: Path, given: dict[str, Any], actor: str, progress: bool) -> Added:
     digest = files.sha256(path)
     for source in found.file.sources:
         for name in source.file:
             if _same(found, name, digest):
-                return Added(None, f"{path.name}: already there as {name} (source {source.id}); nothing changed")
+                said = f"{path.name}: already there as {name} (source {source.id}); nothing changed"
+                edit = (
+                    f"; to read it otherwise, edit source {source.id} in incident.yaml" if any(given.values()) else ""
+                )
+                return Added(None, said + edit)
     entry = _entry(path, given)
-    source = Source.model_validate(
-        {"id": given.get("id") or _default_id(path, entry["reader"]), "file": path.name} | entry
-    )
-    done, kept, conflicts = _trial(source, path, found.file.as_of)
+    source = _source({"id": given.get("id") or _default_id(path, entry["reader"]), "file": path.name} | entry)
+    done, kept, conflicts = _trial(source, path, found.file.as_of, progress)
     joined = None if given.get("id") else next((item for item in found.file.sources if _alike(item, source)), None)
     name = _free_name(found, path, digest)
     if joined is None:
@@ -117,11 +137,16 @@ def _entry(path: Path, given: Mapping[str, Any]) -> dict[str, Any]:
     entry = {name: value for name, value in given.items() if value not in (None, "", {}, [])}
     entry["reader"] = given.get("reader") or recognise.reader(recognise.head(path))
     if entry["reader"] not in batches.READERS:
-        formats.get(entry["reader"])
-        return {name: value for name, value in entry.items() if name != "table"}
-    asked = Source.model_validate(
-        {"id": "x", "file": path.name} | {name: value for name, value in entry.items() if name != "id"}
-    )
+        tables = formats.get(entry["reader"]).tables
+        if entry.get("table"):
+            raise InputError(
+                f"{path.name}: {entry['reader']} knows its tables ({', '.join(tables)}); leave out --table"
+            )
+        known = {name for table in tables for name in MAPPABLE[table]}
+        unknown = [name for name in entry.get("columns", {}) if name not in known]
+        raise_all([f"--column: no column {name!r}{did_you_mean(name, known)}" for name in unknown], UnknownName)
+        return entry
+    asked = _source({"id": "x", "file": path.name} | {name: value for name, value in entry.items() if name != "id"})
     guessed = recognise.guess(path, asked)
     columns = guessed.pop("columns", {}) | entry.get("columns", {})
     constant = guessed.pop("constant", {}) | entry.get("constant", {})
@@ -135,11 +160,23 @@ def _entry(path: Path, given: Mapping[str, Any]) -> dict[str, Any]:
     return entry
 
 
-def _trial(source: Source, path: Path, as_of: pd.Timestamp) -> tuple[Imported, dict[str, int], dict[str, int]]:
+def _source(entry: dict[str, Any]) -> Source:
+    try:
+        return Source.model_validate(entry)
+    except ValidationError as error:
+        lines = [
+            f"{'.'.join(map(str, item['loc']))}: {item['msg'].removeprefix('Value error, ')}" for item in error.errors()
+        ]
+        raise InputError("\n".join(lines)) from error
+
+
+def _trial(
+    source: Source, path: Path, as_of: pd.Timestamp, progress: bool
+) -> tuple[Imported, dict[str, int], dict[str, int]]:
     """Return what reading the file alone gives; raise when it cannot be read as it is described."""
     with tempfile.TemporaryDirectory(prefix="rca-") as folder, connection() as duck:
         runs = {table: Runs(Path(folder) / table, table) for table in KEYS}
-        done = import_source(source, {path.name: path}, runs, duck, as_of)
+        done = import_source(source, {path.name: path}, runs, duck, as_of, progress=progress)
         kept = {table: one.merge(Path(folder) / f"{table}.parquet").get(source.id, 0) for table, one in runs.items()}
     return done, kept, runs["events"].conflicts
 
@@ -166,7 +203,7 @@ def _write(
     found: Incident, path: Path, name: str, source: Source, joined: Source | None, entry: Mapping[str, Any], actor: str
 ) -> None:
     """Copy the file, then describe it; ``incident.yaml`` is checked as a whole before it takes the old one's place."""
-    text = (found.folder / INCIDENT).read_text(encoding="utf-8")
+    text = (found.folder / INCIDENT).read_bytes().decode("utf-8")
     if joined is None:
         # required stays at its default; the id and the file come first, as people write them
         new = {"id": source.id, "file": name} | {

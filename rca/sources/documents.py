@@ -21,7 +21,7 @@ from rca import files
 from rca.errors import InputError, MissingFile, UnsafeInput, shorten
 from rca.sources.items import Reject
 
-__all__ = ["MAX_DEPTH", "document", "json_lines", "json_text", "lines", "members", "objects", "shallow"]
+__all__ = ["MAX_DEPTH", "document", "is_lines", "json_lines", "json_text", "lines", "members", "objects", "shallow"]
 
 MAX_BYTES = 2**30
 MAX_LINE = 16 * 2**20
@@ -128,13 +128,13 @@ def objects(path: Path, *keys: str) -> Iterator[Record]:
     tuple
         Position, locator (``line 3``, or a JSON pointer such as ``/items/2``), and the object or a `Reject`.
     """
-    if _is_lines(path):
+    if is_lines(path):
         yield from json_lines(path)
     else:
         yield from _listed(document(path), keys)
 
 
-def _is_lines(path: Path) -> bool:
+def is_lines(path: Path) -> bool:
     """Return whether the first line is an object by itself, and another line follows: then the file is JSON lines."""
     first, *others = [text for _, _, text in islice(lines(path), 2)] or [""]
     if not others or not isinstance(first, str) or not first.lstrip().startswith("{"):
@@ -206,6 +206,8 @@ def members(path: Path) -> Iterator[tuple[str, bytes]]:
             listed = [member for member in archive.infolist() if not member.is_dir()]
             if len(listed) > MAX_MEMBERS:
                 raise UnsafeInput(f"{path.name}: {len(listed):,} members, more than {MAX_MEMBERS:,}")
+            if sum(member.file_size for member in listed) > MAX_BYTES:
+                raise UnsafeInput(f"{path.name}: more than {MAX_BYTES:,} bytes when unpacked")
             room = MAX_BYTES
             for member in sorted(listed, key=lambda item: item.filename):
                 with archive.open(member) as handle:

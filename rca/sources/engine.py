@@ -13,6 +13,7 @@ import pandas as pd
 from rca import files, schema, times, vocabulary
 from rca.errors import InputError, UnknownName, did_you_mean, raise_all, shorten
 from rca.incident.model import Source
+from rca.progress import track
 from rca.sources import batches, formats
 from rca.sources.itemrows import from_items
 from rca.sources.mapping import Plan
@@ -64,7 +65,13 @@ class Imported:
 
 
 def import_source(
-    source: Source, paths: dict[str, Path], runs: dict[str, Runs], duck: Any, as_of: pd.Timestamp
+    source: Source,
+    paths: dict[str, Path],
+    runs: dict[str, Runs],
+    duck: Any,
+    as_of: pd.Timestamp,
+    *,
+    progress: bool = False,
 ) -> Imported:
     """Read all files of a source and add their rows to the runs.
 
@@ -80,6 +87,8 @@ def import_source(
         From `rca.sources.stored.connection`.
     as_of : Timestamp
         Nothing can have happened later.
+    progress : bool, default False
+        Draw a progress bar for each file, in batches.
 
     Returns
     -------
@@ -97,7 +106,7 @@ def import_source(
         before = done.tally.rows
         rejected = len(done.tally.rejects), done.tally.rejected
         newest = NOT_A_TIME
-        for table, rows, places in _tables(source, name, path, duck, done):
+        for table, rows, places in track(_tables(source, name, path, duck, done), name, progress=progress):
             if rows.num_rows:
                 rows = _corrected(rows, source)
                 _late(rows, places, name, done, as_of)

@@ -136,7 +136,7 @@ def _import(incident: Incident, work: Path, progress: bool) -> dict[str, Any]:
         for source in track(incident.file.sources, "reading exports", progress=progress):
             try:
                 paths = {name: incident.path(name) for name in source.file}
-                done.append(import_source(source, paths, runs, duck, incident.file.as_of))
+                done.append(import_source(source, paths, runs, duck, incident.file.as_of, progress=progress))
             except UnknownName as error:
                 prefix = (
                     "incident.yaml: " + f"source {source.id!r}: " if str(error).startswith("unknown reader") else ""
@@ -203,7 +203,7 @@ def _notes(done: Imported, conflicts: int) -> Iterable[str]:
     if tally.rejected:
         yield f"{tally.rejected} records could not be read (first: {tally.rejects[0].reason})"
     if "assumed" in tally.bases:
-        yield "the zone or year of some times is assumed, not written"
+        yield "how some times are read (zone, year or unit) is assumed from how they look, not written"
 
 
 def read(incident: Incident, *, progress: bool = False) -> Records:

@@ -38,6 +38,7 @@ from rca.sources.rows import lookup
 __all__ = ["FORMAT", "read", "recognise"]
 
 # Word of a log entry's or an event's type -> kind and state.
+_ONE_PAGE = 64 * 2**20  # bytes; the API's own limit is 100 entries a page
 _KINDS = {
     "trigger": ("alert", "triggered"), "triggered": ("alert", "triggered"), "reopen": ("alert", "triggered"),
     "reopened": ("alert", "triggered"), "unacknowledge": ("alert", "triggered"),
@@ -71,6 +72,15 @@ def read(path: Path, source: Source) -> Iterator[Item | Reject]:
     zone = source.time.zone
     records = documents.objects(path, "log_entries", "incidents", "events")
     yield from each(records, lambda place, record: _events(place, record, zone))
+    yield from _more_pages(path)
+
+
+def _more_pages(path: Path) -> Iterator[Reject]:
+    """Yield a reject for the pages of a list that the API holds and the file does not."""
+    content = documents.document(path) if path.stat().st_size < _ONE_PAGE and not documents.is_lines(path) else None
+    if isinstance(content, dict) and content.get("more") is True:
+        held = f"its first {content['limit']}" if content.get("limit") else "the first"
+        yield Reject(1, "/more", f"the list goes on: the API has more pages, the file holds {held} only")
 
 
 def _events(place: tuple[int, str], record: dict[str, Any], zone: str | None) -> list[Item]:

@@ -13,7 +13,7 @@ from rca import onset
 from rca.errors import InputError, raise_all
 from rca.times import show
 
-__all__ = ["ALPHA", "NOTHING", "SIGNAL", "UNJUDGED", "both", "columns", "holm", "identity", "seconds"]
+__all__ = ["ALPHA", "NOTHING", "SIGNAL", "UNJUDGED", "both", "columns", "holm", "identity"]
 
 ALPHA = 0.01  # chance of one false signal or more among all tests of one kind
 SIGNAL, NOTHING, UNJUDGED = "signal", "nothing", "not judged"
@@ -86,8 +86,3 @@ def identity(*parts: object) -> str:
     True
     """
     return hashlib.sha256("\x1f".join(map(str, parts)).encode("utf-8", "surrogatepass")).hexdigest()[:16]
-
-
-def seconds(span: pd.Timedelta) -> float:
-    """Return a duration in seconds."""
-    return float(span.total_seconds())

@@ -63,7 +63,8 @@ def overview(timeline: pd.DataFrame, *, limit: int = 40) -> pd.DataFrame:
     limit : int, default 40
         Rows to aim at. Changes, alerts, statements and everything else that people or monitors did are all
         kept, even past the limit, but of a kind with more events than `limit` those with the same system, text,
-        actor and ref are one row; only log records are thinned.
+        actor and ref are one row. Of log records, warnings and errors only, the worst texts first: as many as
+        fit, and half of `limit` at least.
 
     Returns
     -------
@@ -74,7 +75,7 @@ def overview(timeline: pd.DataFrame, *, limit: int = 40) -> pd.DataFrame:
     """
     logs = timeline["kind"] == "log"
     others = _folded(timeline[~logs], limit)
-    shown = pd.concat([others, _worst(timeline[logs], max(limit - len(others), 0))])
+    shown = pd.concat([others, _worst(timeline[logs], max(limit - len(others), limit // 2))])
     exact = shown["time"].notna()
     limits = [shown[f"time_{end}"].where(~exact, shown["time"]) for end in ("earliest", "latest")]
     shown = shown.assign(
