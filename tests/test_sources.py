@@ -798,3 +798,17 @@ def test_two_records_of_one_id_in_a_format_are_said_to_be(tmp_path):
     found = sources.read(incident_of(tmp_path, {"id": "a", "file": "a.jsonl", "reader": "cloudtrail"}))
     assert len(found.events) == 1
     assert "a: 1 ids stand for records of different content; the first of each is kept" in found.notes
+
+
+def test_tables_of_a_folder_that_cannot_be_written_lie_in_the_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    case = tmp_path / "case"
+    case.mkdir()
+    (case / "a.csv").write_text(f"time,message\n{AT},x\n")
+    (case / "derived").write_text("a file where the folder would be")
+    incident = incident_of(case, {"id": "a", "file": "a.csv", **EVENT})
+    stored = sources.store(incident)
+    assert stored.folder.parent == tmp_path / "cache" / "rca" / "derived"
+    assert sources.store(incident) == stored
+    assert len(sources.read(incident).events) == 1
+    assert (case / "derived").read_text().startswith("a file")

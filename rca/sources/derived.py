@@ -7,6 +7,7 @@ is made again from the exports.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import hashlib
 import hmac
@@ -44,20 +45,31 @@ def current(incident: Incident, make: Callable[[Path], dict[str, Any]]) -> tuple
     -------
     folder : Path
         ``derived/KEY`` in the incident folder, where KEY stands for the exports, their entries in
-        ``incident.yaml`` and the code that read them; a temporary folder where that cannot be written.
+        ``incident.yaml`` and the code that read them; where that cannot be written, in the user's cache
+        folder, or one that is gone with the process.
     facts : dict
         What `make` returned, now or then.
     """
-    folder = incident.folder / "derived" / _key(incident)
-    secret = _secret()
-    if secret and (found := _believed(folder, secret)) is not None:
-        return folder, found
-    try:
-        folder.parent.mkdir(exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=".", suffix=".part", dir=folder.parent))
-    except OSError:
-        work = Path(tempfile.mkdtemp(prefix="rca-"))
-        return work, make(work)
+    key, secret = _key(incident), _secret()
+    for top in (incident.folder / "derived", _home() / "derived"):
+        if secret and (found := _believed(top / key, secret)) is not None:
+            return top / key, found
+    for top in (incident.folder / "derived", _home() / "derived"):
+        try:
+            top.mkdir(parents=True, exist_ok=True)
+            work = Path(tempfile.mkdtemp(prefix=".", suffix=".part", dir=top))
+        except OSError:
+            continue
+        return _made(work, top / key, make, secret)
+    work = Path(tempfile.mkdtemp(prefix="rca-"))
+    atexit.register(shutil.rmtree, work, ignore_errors=True)
+    return work, make(work)
+
+
+def _made(
+    work: Path, folder: Path, make: Callable[[Path], dict[str, Any]], secret: bytes
+) -> tuple[Path, dict[str, Any]]:
+    """Return a folder of tables that were made in `work`; nothing is left of it when that fails."""
     try:
         facts = make(work)
         _sign(work, facts, secret)
@@ -68,6 +80,11 @@ def current(incident: Incident, make: Callable[[Path], dict[str, Any]]) -> tuple
             folder.parent.rmdir()
         raise
     return folder, facts
+
+
+def _home() -> Path:
+    """Return where this user's key is, and the tables of incidents whose folder cannot be written."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rca"
 
 
 def _key(incident: Incident) -> str:
@@ -101,7 +118,7 @@ def _sha256(incident: Incident, name: str) -> str:
 
 def _secret() -> bytes:
     """Return this user's key, made on first use; empty where there is no place for it."""
-    place = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rca" / "derived.key"
+    place = _home() / "derived.key"
     try:
         if not place.exists():
             place.parent.mkdir(parents=True, exist_ok=True)
@@ -146,6 +163,6 @@ def _replace(work: Path, folder: Path) -> None:
         if not (folder / LIST).exists():
             raise
         shutil.rmtree(work, ignore_errors=True)
-    for other in folder.parent.iterdir():
+    for other in folder.parent.iterdir() if folder.parent.name == "derived" and folder.parent.parent != _home() else ():
         if other != folder and len(other.name) == 16 and (other / LIST).exists():
             shutil.rmtree(other, ignore_errors=True)
