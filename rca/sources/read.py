@@ -17,7 +17,7 @@ from rca.progress import track
 from rca.sources import batches, derived, references, spans
 from rca.sources.engine import Imported, import_source
 from rca.sources.runs import Runs
-from rca.sources.stored import KEYS, connection, frame
+from rca.sources.stored import KEYS, connection, frame, frugal
 
 __all__ = ["IN_MEMORY", "ImportReport", "Records", "Stored", "read", "report", "store"]
 
@@ -131,7 +131,7 @@ def store(incident: Incident, *, progress: bool = False) -> Stored:
 
 def _import(incident: Incident, work: Path, progress: bool) -> dict[str, Any]:
     problems, done = [], []
-    with tempfile.TemporaryDirectory(dir=work) as scratch, connection() as duck:
+    with tempfile.TemporaryDirectory(dir=work) as scratch, connection() as duck, frugal():
         runs = {table: Runs(Path(scratch) / table, table) for table in KEYS}
         for source in track(incident.file.sources, "reading exports", progress=progress):
             try:

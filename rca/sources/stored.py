@@ -21,7 +21,7 @@ from rca.times import UTC
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["KEYS", "NEVER", "arrow_schema", "connection", "frame", "stored_name"]
+__all__ = ["KEYS", "NEVER", "arrow_schema", "connection", "frame", "frugal", "stored_name"]
 
 MEMORY = "300MB"
 NEVER = 2**63 - 1  # sorts undated rows last
@@ -78,6 +78,19 @@ def connection() -> Iterator[Any]:
             yield duck
         finally:
             duck.close()
+
+
+@contextlib.contextmanager
+def frugal() -> Iterator[None]:
+    """Let Arrow take memory from the system for a while: its own allocator keeps more, and costs more time."""
+    import pyarrow as pa
+
+    usual = pa.default_memory_pool()
+    pa.set_memory_pool(pa.system_memory_pool())
+    try:
+        yield
+    finally:
+        pa.set_memory_pool(usual)
 
 
 def frame(table: pa.Table, name: str) -> pd.DataFrame:
