@@ -812,3 +812,20 @@ def test_tables_of_a_folder_that_cannot_be_written_lie_in_the_cache(tmp_path, mo
     assert sources.store(incident) == stored
     assert len(sources.read(incident).events) == 1
     assert (case / "derived").read_text().startswith("a file")
+
+
+def test_an_event_in_the_hour_that_clocks_show_twice_is_kept_as_an_interval(read):
+    text = "time,message\n2025-10-26 01:59,a\n2025-10-26 02:30,b\n2025-10-26 03:00,c\n"
+    found = read(text, time={"zone": "Europe/Berlin"}, **EVENT)
+    events = found.events.set_index("message")
+    assert pd.isna(events.loc["b", "time"])
+    assert events.loc["b", "time_earliest"] == pd.Timestamp("2025-10-26T00:30Z")
+    assert events.loc["b", "time_latest"] == pd.Timestamp("2025-10-26T01:30Z")
+    assert events.loc["c", "time"] == pd.Timestamp("2025-10-26T02:00Z")
+    assert events["time_earliest"].notna().sum() == 1
+    assert "a: 1 times lie in an hour that clocks show twice; each is kept as an interval of both" in found.notes
+    assert found.reports[["kept", "undated", "rejected"]].to_numpy().tolist() == [[3, 0, 0]]
+    skipped = "time,message\n2025-03-30 02:30,b\n"
+    assert "skip" in problem(read, skipped, time={"zone": "Europe/Berlin"}, **EVENT)
+    own = "time,system,metric,value\n2025-10-26 02:30,web,m,1\n"
+    assert "twice" in problem(read, own, time={"zone": "Europe/Berlin"}, table="metrics")

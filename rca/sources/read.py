@@ -200,6 +200,8 @@ def _notes(done: Imported, conflicts: int) -> Iterable[str]:
         yield f"{tally.infinite} infinite values taken as missing"
     if tally.missing:
         yield f"{tally.missing} values are empty"
+    if tally.repeated:
+        yield f"{tally.repeated} times lie in an hour that clocks show twice; each is kept as an interval of both"
     if tally.rejected:
         yield f"{tally.rejected} records could not be read (first: {tally.rejects[0].reason})"
     if "assumed" in tally.bases:

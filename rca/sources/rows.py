@@ -43,6 +43,7 @@ class Tally:
     words: set[str] = field(default_factory=set)
     infinite: int = 0
     missing: int = 0
+    repeated: int = 0
     bases: set[str] = field(default_factory=set)
     lists: list[str] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
@@ -73,32 +74,34 @@ class Clockwork:
 
     def __init__(self, source: Source) -> None:
         self.form, self.zone = source.time.format, source.time.zone
-        self.known: dict[tuple[str, bool], times.Moment | str] = {}
+        self.known: dict[tuple[str, bool], times.Moment | times.RepeatedHour | str] = {}
 
-    def read(self, text: str, iso: bool) -> times.Moment | str:
-        """Return a moment, or the reason why there is none."""
+    def read(self, text: str, iso: bool) -> times.Moment | times.RepeatedHour | str:
+        """Return a moment, the two that it may be, or the reason why there is none."""
         found = self.known.get((text, iso))
         if found is None:
             try:
                 found = times.moment(text, form="iso8601" if iso else self.form, zone_name=self.zone)
+            except times.RepeatedHour as error:
+                found = error
             except InputError as error:
                 found = str(error).removeprefix("time: ")
             if len(self.known) < _MANY_SPELLINGS:
                 self.known[text, iso] = found
         return found
 
-    def column(self, table: pa.Table, name: str, iso: bool) -> tuple[Any, Any, dict[int, str]]:
+    def column(self, table: pa.Table, name: str, iso: bool) -> tuple[Any, Any, dict[int, str | times.RepeatedHour]]:
         """Return nanoseconds, the basis of the zone, and reasons by row, of one time column of a query's result."""
         texts = table.column(name)
         ns = table.column(f"{name}_utc").fill_null(NOT_A_TIME).to_numpy().copy()
         basis = np.where(ns != NOT_A_TIME, "explicit", "").astype(object)
         if self.zone:
             self._local(table, name, ns, basis)
-        problems = {}
+        problems: dict[int, str | times.RepeatedHour] = {}
         open_rows = np.flatnonzero((ns == NOT_A_TIME) & (texts.to_numpy(zero_copy_only=False) != ""))
         for row, text in zip(open_rows, texts.take(open_rows).to_pylist(), strict=True):
             found = self.read(text, iso)
-            if isinstance(found, str):
+            if not isinstance(found, times.Moment):
                 problems[int(row)] = found
             elif found.ns is not None:
                 ns[row], basis[row] = found.ns, found.basis
@@ -164,17 +167,36 @@ def from_batch(
         found = found.append_column("hash", _hashes(given.column("text")))
     columns: dict[str, Any] = {}
     problems: dict[int, str] = {}
+    both: dict[int, times.RepeatedHour] = {}
     for name in plan.times:
         if f"{name}_utc" not in found.column_names:
             continue
         iso = bool(batch.typed.intersection(plan.fields.get(name, ())))
         ns, basis, wrong = clock.column(found, name, iso)
         columns[f"{name}_ns"] = ns
-        problems = wrong | problems
+        problems = {row: str(reason).removeprefix("time: ") for row, reason in wrong.items()} | problems
         if name == "time":
             columns["zone_basis"] = basis
-            tally.bases.update(set(basis))
+            both = {row: hour for row, hour in wrong.items() if isinstance(hour, times.RepeatedHour)}
+    if both and plan.source.table == "events":
+        _repeated_hours(both, problems, columns)
+        tally.repeated += len(both)
+    tally.bases.update(set(columns.get("zone_basis", ())))
     return _finish(found, columns, problems, batch.unit, plan.source, tally)
+
+
+def _repeated_hours(both: dict[int, times.RepeatedHour], problems: dict[int, str], columns: dict[str, Any]) -> None:
+    """Keep events in the hour that clocks show twice as intervals, from the first to the second of their times."""
+    rows = list(both)
+    for end, instants in (
+        ("time_earliest_ns", [hour.first for hour in both.values()]),
+        ("time_latest_ns", [hour.second for hour in both.values()]),
+    ):
+        known = columns.setdefault(end, np.full(len(columns["time_ns"]), NOT_A_TIME))
+        known[rows] = np.where(known[rows] == NOT_A_TIME, instants, known[rows])
+    columns["zone_basis"][rows] = "declared"
+    for row in rows:
+        del problems[row]
 
 
 def _trimmed(found: pa.Table, plan: Plan) -> pa.Table:

@@ -25,13 +25,14 @@ from __future__ import annotations
 from rca.times.ahead import ahead
 from rca.times.counts import COUNT_YEARS
 from rca.times.read import FORMATS, UTC, Moment, check_form, moment, parse, parse_column, show, zone_basis
-from rca.times.zones import clock_changes, constant_offset, zone
+from rca.times.zones import RepeatedHour, clock_changes, constant_offset, zone
 
 __all__ = [
     "COUNT_YEARS",
     "FORMATS",
     "UTC",
     "Moment",
+    "RepeatedHour",
     "ahead",
     "check_form",
     "clock_changes",

@@ -14,7 +14,7 @@ from rca.errors import InputError, UnknownName, did_you_mean, shorten
 from rca.times.counts import SCALES, count, in_range
 from rca.times.instants import OUT_OF_RANGE, check_offset, checked, instant
 from rca.times.spellings import ISO, spelled
-from rca.times.zones import from_wall, zone
+from rca.times.zones import RepeatedHour, from_wall, zone
 
 __all__ = ["FORMATS", "UTC", "Moment", "check_form", "moment", "parse", "parse_column", "show", "zone_basis"]
 
@@ -260,6 +260,8 @@ def moment(value: object, *, form: str = "iso8601", zone_name: str | None = None
     ------
     InputError
         If it cannot be read, or names no zone and none is declared, with the reason; without a place.
+    RepeatedHour
+        An InputError that knows the two instants that the time may mean.
 
     Examples
     --------
@@ -277,6 +279,8 @@ def moment(value: object, *, form: str = "iso8601", zone_name: str | None = None
         if not key:
             return Moment(None, "", "")
         ns, basis = _read(key, form, zone_name)
+    except RepeatedHour as error:
+        raise RepeatedHour(f"time: {shorten(value)} {error}", error.first, error.second) from error
     except InputError as error:
         raise InputError(f"time: {shorten(value)} {error}") from error
     return Moment(ns, str(key), basis)

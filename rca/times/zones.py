@@ -14,7 +14,16 @@ import pandas as pd
 
 from rca.errors import InputError, UnknownName, did_you_mean, shorten
 
-__all__ = ["SECOND", "clock_changes", "constant_offset", "from_wall", "offset_at", "offset_text", "zone"]
+__all__ = [
+    "SECOND",
+    "RepeatedHour",
+    "clock_changes",
+    "constant_offset",
+    "from_wall",
+    "offset_at",
+    "offset_text",
+    "zone",
+]
 
 SECOND = 10**9
 _DAY = 86_400 * SECOND
@@ -40,6 +49,23 @@ def zone(name: str) -> ZoneInfo:
     if name not in _zones():
         raise UnknownName(f"unknown time zone {shorten(name)}{did_you_mean(name, _zones())}")
     return ZoneInfo(name)
+
+
+class RepeatedHour(InputError):
+    """A local time that clocks show twice, since they are put back.
+
+    Attributes
+    ----------
+    first, second : int
+        The two instants that it may mean, in nanoseconds since 1970.
+    """
+
+    first: int
+    second: int
+
+    def __init__(self, message: str, first: int, second: int) -> None:
+        super().__init__(message)
+        self.first, self.second = first, second
 
 
 def offset_text(seconds: int) -> str:
@@ -127,8 +153,10 @@ def from_wall(wall: int, zone_name: str) -> int:
 
     Raises
     ------
+    RepeatedHour
+        If they show it twice, naming the change and both instants; the message goes on after the time.
     InputError
-        If they show it twice or never, naming the change; the message goes on after the time.
+        If they never show it.
 
     Examples
     --------
@@ -143,10 +171,13 @@ def from_wall(wall: int, zone_name: str) -> int:
     if before == after:
         return wall - before * SECOND
     what = "clocks go back and show it twice" if before > after else "clocks go forward and skip it"
-    raise InputError(
+    said = (
         f"is ambiguous or does not exist in {zone_name} (clock change): on {naive:%Y-%m-%d} {what}, from"
         f" {offset_text(before)} to {offset_text(after)}; write its offset"
     )
+    if before > after:
+        raise RepeatedHour(said, wall - before * SECOND, wall - after * SECOND)
+    raise InputError(said)
 
 
 def clock_changes(zone_name: str, start: pd.Timestamp, end: pd.Timestamp) -> pd.DataFrame:
