@@ -6,6 +6,7 @@ import networkx as nx
 import numpy as np
 import pandas as pd
 import pytest
+import ruptures
 from hypothesis import given, settings, strategies as st
 
 from rca import onset, schema
@@ -105,7 +106,6 @@ def test_steps_are_not_called_ramps_and_their_interval_covers_the_truth():
 
 
 def test_steps_lie_where_ruptures_puts_them():
-    ruptures = pytest.importorskip("ruptures")
     for seed, size in enumerate([3, 4, 5, 8, 12, -4, -9]):
         values = step(260, 200 + 5 * seed, size, seed)
         found = signals.metric_onsets(series(values), windows(190, 260)).iloc[0]

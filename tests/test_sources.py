@@ -829,3 +829,15 @@ def test_an_event_in_the_hour_that_clocks_show_twice_is_kept_as_an_interval(read
     assert "skip" in problem(read, skipped, time={"zone": "Europe/Berlin"}, **EVENT)
     own = "time,system,metric,value\n2025-10-26 02:30,web,m,1\n"
     assert "twice" in problem(read, own, time={"zone": "Europe/Berlin"}, table="metrics")
+
+
+def test_json_lines_are_read_as_json_says_whatever_the_engine_takes(read):
+    good = f'{{"time": "{AT}", "message": "a,}} b, ]"}}'
+    for bad in (f'{{"time": "{AT}", "message": "x",}}', f'{{"time": "{AT}", "message": "x", "a": [1, ]}}'):
+        assert "a.jsonl: line 1: not valid JSON" in problem(read, f"{bad}\n", "a.jsonl", **EVENT)
+        assert "a.jsonl: line 2: not valid JSON" in problem(read, f"{good}\n{bad}\n", "a.jsonl", **EVENT)
+    assert read(f"{good}\n", "a.jsonl", **EVENT).events["message"].tolist() == ["a,} b, ]"]
+    deep = f'{{"time": "{AT}", "message": "x", "a": {"[" * 900}{"]" * 900}}}'
+    assert "line 1: nested more than 64 deep" in problem(read, f"{deep}\n{good}\n", "a.jsonl", **EVENT)
+    twice = f'{{"time": "{AT}", "time": "{AT}", "message": "x"}}'
+    assert "key 'time' occurs twice" in problem(read, f"{twice}\n", "a.jsonl", **EVENT)

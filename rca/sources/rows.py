@@ -6,7 +6,6 @@ Two ways lead here and end the same: records of plain files, read by a query, an
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ import numpy as np
 from rca import schema, times
 from rca.errors import InputError, shorten
 from rca.incident.model import Source
+from rca.sources import documents
 from rca.sources.batches import Batch
 from rca.sources.items import Reject
 from rca.sources.mapping import MAPPABLE, Plan
@@ -153,10 +153,7 @@ def from_batch(
     if not given.num_rows:
         return arrow_schema(plan.source.table).empty_table(), Places(batch.unit, [])
     if given.num_rows == 1:
-        only = json.loads(given.column("text")[0].as_py())
-        tally.lists = [
-            name for name, value in only.items() if isinstance(value, list) and value and isinstance(value[0], dict)
-        ]
+        tally.lists = _lists(given.column("text")[0].as_py())
     given, present = _without_doubles(duck, given, batch, plan, tally)
     duck.register("batch", given)
     found = _trimmed(duck.sql(plan.query(file, batch.unit, present, batch.typed)).to_arrow_table(), plan)
@@ -183,6 +180,15 @@ def from_batch(
         tally.repeated += len(both)
     tally.bases.update(set(columns.get("zone_basis", ())))
     return _finish(found, columns, problems, batch.unit, plan.source, tally)
+
+
+def _lists(text: str) -> list[str]:
+    """Return the fields of a record that hold lists of objects: perhaps the records that were meant."""
+    try:
+        record = documents.json_text(text)
+    except InputError:  # a key twice; it is rejected with its place
+        return []
+    return [name for name, value in record.items() if isinstance(value, list) and value and isinstance(value[0], dict)]
 
 
 def _repeated_hours(both: dict[int, times.RepeatedHour], problems: dict[int, str], columns: dict[str, Any]) -> None:

@@ -25,6 +25,7 @@ import tempfile
 import time
 import traceback
 import zipfile
+import zlib
 from collections import Counter
 from contextlib import closing, suppress
 from pathlib import Path
@@ -198,7 +199,7 @@ def zip_members(data: bytes, rng: Chance) -> bytes:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             members = [(info.filename, archive.read(info)) for info in archive.infolist()]
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, ValueError, zipfile.zlib.error):
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, ValueError, zlib.error):
         return data
     number = rng.randrange(len(members)) if members else 0
     what = rng.choice(("content", "content", "content", "bytes", "name", "drop", "again", "many", "bomb", "empty"))

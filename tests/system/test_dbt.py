@@ -1,6 +1,5 @@
 """A tiny dbt project, run by real dbt on DuckDB; its artefacts are read back."""
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -13,13 +12,7 @@ from rca.incident.model import Source
 from rca.sources.formats import dbt
 from rca.sources.items import Head, Reject
 
-pytestmark = [
-    pytest.mark.system,
-    pytest.mark.skipif(
-        importlib.util.find_spec("dbt") is None or importlib.util.find_spec("dbt.adapters.duckdb") is None,
-        reason="dbt-core and dbt-duckdb are not installed (extra servers)",
-    ),
-]
+pytestmark = pytest.mark.system
 SOURCE = Source(id="warehouse", file="x", reader="dbt")
 FILES = {
     "dbt_project.yml": "name: shop\nversion: '1.0'\nprofile: shop\nmodel-paths: [models]\nseed-paths: [seeds]\n",

@@ -33,8 +33,7 @@ def drain3(tmp_path_factory):
         [python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "drain3==0.9.11"],
         capture_output=True, text=True, check=False, timeout=300,
     )  # fmt: skip
-    if done.returncode:
-        pytest.skip(f"drain3 could not be installed: {done.stderr.strip()[-300:]}")
+    assert done.returncode == 0, f"drain3 could not be installed: {done.stderr.strip()[-300:]}"
     return python
 
 

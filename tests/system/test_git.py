@@ -1,7 +1,6 @@
 """Commits made with real git, exported in each form that people have, and read back."""
 
 import os
-import shutil
 import subprocess
 
 import pytest
@@ -10,7 +9,6 @@ from rca.incident.model import Source
 from rca.sources.formats import gitlog
 from rca.sources.items import Head, Reject
 
-pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 MACHINE = "--format=%x00%H%x00%P%x00%an%x00%ae%x00%aI%x00%cn%x00%ce%x00%cI%x00%B%x00"
 WRITTEN, ENTERED = 1763460000, 1763464800  # 2025-11-18T10:00Z and 11:20Z, as epoch
 LOOKALIKE = (

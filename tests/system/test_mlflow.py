@@ -1,7 +1,6 @@
 """A real MLflow server, written to by its own client; its SQLite file and its API are read back."""
 
 import hashlib
-import importlib.util
 import json
 import os
 import socket
@@ -17,10 +16,7 @@ from rca.incident.model import Source
 from rca.sources.formats import mlflow
 from rca.sources.items import Head, Reject
 
-pytestmark = [
-    pytest.mark.system,
-    pytest.mark.skipif(importlib.util.find_spec("mlflow") is None, reason="mlflow is not installed (extra servers)"),
-]
+pytestmark = pytest.mark.system
 SOURCE = Source(id="registry", file="x", reader="mlflow")
 
 # Runs in a process of its own, and prints what the client says is on the server.
