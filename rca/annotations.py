@@ -22,7 +22,7 @@ from rca import files, journal, times, vocabulary
 from rca.errors import InputError, UnknownName, did_you_mean, raise_all, shorten
 from rca.times import UTC
 
-__all__ = ["FILE", "KINDS", "add", "retract", "table", "verify"]
+__all__ = ["FILE", "KINDS", "add", "retract", "table", "verify", "with_events"]
 
 FILE = "annotations.jsonl"
 KINDS = ("tag", "note", "milestone", "link")
@@ -196,6 +196,71 @@ def verify(folder: str | Path, event_ids: Iterable[str] | None = None) -> list[s
         what = f"{row.kind} on event {shorten(row.event_id)}, which is not among the events"
         problems.append(f"{FILE}: line {row.line}: {what}")
     return problems
+
+
+def with_events(annotations: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame:
+    """Return annotations beside the events that they are put on.
+
+    Parameters
+    ----------
+    annotations : DataFrame
+        From `table`.
+    events : DataFrame
+        Schema ``events``; it need not hold all of them.
+
+    Returns
+    -------
+    DataFrame
+        One row an annotation, in order of the events' times and then of the file; those of undated and of missing
+        events last. Columns: ``when`` (of the event, in words; empty when undated), ``system`` and ``message`` of the
+        event, ``annotation`` (`KINDS`), ``text``, ``by``, ``said`` (UTC, when it was said), ``remark`` (that the event
+        is not among `events`, or what a link leads to), ``event_id``, ``id``.
+
+    Examples
+    --------
+    >>> from rca import schema
+    >>> event = {"event_id": ["e1"], "time": [pd.Timestamp("2025-01-01T09:00Z")], "system": ["api"],
+    ...          "kind": ["alert"], "message": ["Errors"]}
+    >>> said = pd.DataFrame({"id": ["a", "b"], "event_id": ["e9", "e1"], "kind": ["tag", "link"],
+    ...                      "value": ["x", "e9"], "author": "on-call", "time": pd.Timestamp("2025-01-02T09:00Z")})
+    >>> with_events(said, schema.check(pd.DataFrame(event), "events"))[["when", "text", "remark"]].values.tolist()
+    [['2025-01-01 09:00 UTC', 'e9', 'leads to an event that is not among the exports'],
+     ['', 'x', 'the event is not among the exports']]
+    """
+    wanted = {*annotations["event_id"], *annotations["value"]}
+    there = events[events["event_id"].isin(wanted)].drop_duplicates("event_id")
+    known = {row.event_id: (_when(row), row.system, row.message) for row in there.itertuples()}
+    at = there.set_index("event_id")
+    rows = [
+        (
+            *known.get(row.event_id, ("", "", "")), row.kind, row.value, row.author, row.time,
+            _remark(row, known), row.event_id, row.id,
+        )
+        for row in annotations.itertuples()
+    ]  # fmt: skip
+    columns = ["when", "system", "message", "annotation", "text", "by", "said", "remark", "event_id", "id"]
+    out = pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(columns, "str") | {"said": UTC})
+    place = at["time"].fillna(at["time_earliest"]).reindex(out["event_id"]).array
+    missing = ~out["event_id"].isin(list(known))
+    order = pd.DataFrame({"missing": missing, "place": place}).sort_values(["missing", "place"], kind="stable")
+    return out.loc[order.index].reset_index(drop=True)
+
+
+def _when(event: Any) -> str:
+    if pd.notna(event.time):
+        return times.show(event.time)
+    ends = [times.show(end) for end in (event.time_earliest, event.time_latest) if pd.notna(end)]
+    return " to ".join(dict.fromkeys(ends))
+
+
+def _remark(annotation: Any, known: Mapping[str, tuple[str, str, str]]) -> str:
+    """Return what a reader must know of an annotation: that its event is missing, what its link leads to."""
+    said = [] if annotation.event_id in known else ["the event is not among the exports"]
+    if annotation.kind == "link" and not _SCHEME.match(annotation.value):
+        linked = known.get(annotation.value)
+        what = " ".join(filter(None, linked)) if linked else "an event that is not among the exports"
+        said.append(f"leads to {what}")
+    return "; ".join(said)
 
 
 def _append(folder: str | Path, line: Mapping[str, str]) -> str:

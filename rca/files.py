@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import hashlib
+import io
 import json
 import os
 import secrets
 import unicodedata
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rca.errors import InputError, MissingFile, UnsafeInput, shorten
 
-__all__ = ["canonical_json", "check_plain", "inside", "locked", "read_bytes", "sha256", "write"]
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+__all__ = ["canonical_json", "check_plain", "inside", "locked", "opened", "read_bytes", "sha256", "unpacked", "write"]
 
 MAX_BYTES = 4 * 2**30
+GZIP = b"\x1f\x8b"
+# Deflate shrinks at most 1032-fold and logs 5- to 50-fold: what grows more than this was made to fill a disk.
+MAX_GROWTH, GROWTH_FREE = 200, 64 * 2**20
 
 
 def sha256(path: str | Path) -> str:
@@ -159,6 +168,90 @@ def read_bytes(path: Path, *, limit: int = MAX_BYTES) -> bytes:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[io.BufferedReader[Any]]:
+    r"""Open a file for reading bytes; of a file compressed with gzip (RFC 1952), the bytes that it holds.
+
+    Parameters
+    ----------
+    path : Path
+        The file. Its first two bytes tell gzip, not its name; a gzip file may have several members.
+
+    Yields
+    ------
+    BufferedReader
+        Closed at the end of the block.
+
+    Raises
+    ------
+    MissingFile
+        If there is no such file.
+    UnsafeInput
+        While reading: unpacked, it is larger than 200 times its size and 64 MiB.
+    InputError
+        If it cannot be read; gzip within gzip; while reading: the gzip data is damaged or cut off.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "a.log.gz"
+    ...     _ = path.write_bytes(gzip.compress(b"one\n") + gzip.compress(b"two\n"))
+    ...     with opened(path) as handle:
+    ...         print(handle.readlines())
+    [b'one\n', b'two\n']
+    """
+    try:
+        with path.open("rb") as handle:
+            if handle.peek(len(GZIP))[: len(GZIP)] != GZIP:
+                yield handle
+                return
+            limit = MAX_GROWTH * os.fstat(handle.fileno()).st_size + GROWTH_FREE
+            with io.BufferedReader(_Unpacked(handle, path.name, limit), 2**17) as content:
+                if content.peek(len(GZIP))[: len(GZIP)] == GZIP:
+                    raise InputError(f"{path.name}: gzip within gzip; unpack it once")
+                yield content
+    except InputError:  # UnsafeInput and MissingFile are OSErrors too
+        raise
+    except FileNotFoundError as error:
+        raise MissingFile(f"{path}: no such file") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+class _Unpacked(io.RawIOBase):
+    """What a gzip file holds, up to a number of bytes."""
+
+    def __init__(self, packed: io.BufferedReader, name: str, limit: int) -> None:
+        self.content, self.name, self.limit, self.room = gzip.GzipFile(fileobj=packed, mode="rb"), name, limit, limit
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        try:
+            count = self.content.readinto(buffer)
+        except EOFError as error:
+            raise InputError(f"{self.name}: the gzip data is cut off; fetch the file again") from error
+        except (gzip.BadGzipFile, zlib.error) as error:
+            raise InputError(f"{self.name}: the gzip data is damaged ({shorten(error, 80)})") from error
+        self.room -= count
+        if self.room < 0:
+            raise UnsafeInput(f"{self.name}: more than {self.limit:,} bytes when unpacked; if it is meant, unpack it")
+        return count
+
+
+def unpacked(path: Path) -> Path:
+    """Return the path without the ending ``.gz``: what it names before it is compressed.
+
+    Examples
+    --------
+    >>> unpacked(Path("metrics.csv.gz")).name, unpacked(Path("a.csv")).name
+    ('metrics.csv', 'a.csv')
+    """
+    return path.with_suffix("") if path.suffix.lower() == ".gz" else path
 
 
 def write(path: str | Path, content: str | bytes) -> Path:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 import rca.annotations as annotations
-from rca import journal
+from rca import journal, schema
 from rca.errors import InputError, MissingFile, UnknownName, UnsafeInput
 
 WHEN = "2025-11-18T12:20:00+01:00"
@@ -196,3 +196,85 @@ def test_a_writer_sees_the_lines_from_the_last_to_the_first(tmp_path_factory, co
     journal.add(path, look)
     whole = content if ended else content[:-1]
     assert seen == [b"" if ended or not content else content[-1], *reversed(whole)]
+
+
+def event(number, hour, **more):
+    at = {"time": pd.Timestamp(f"2025-11-18T{hour:02}:00Z")} if hour is not None else {}
+    return {
+        "event_id": f"{number:016x}",
+        "system": f"s{number}",
+        "kind": "alert",
+        "message": f"m{number}",
+        **at,
+        **more,
+    }
+
+
+def events(*rows):
+    return schema.check(pd.DataFrame(list(rows)), "events")
+
+
+def test_annotations_stand_beside_their_events_in_the_order_of_the_events(tmp_path):
+    annotations.add(tmp_path, f"{9:016x}", tag="gone", author="SRE")
+    annotations.add(tmp_path, f"{3:016x}", tag="undated")
+    annotations.add(tmp_path, f"{2:016x}", note="second")
+    annotations.add(tmp_path, f"{1:016x}", milestone="detected", time=WHEN)
+    annotations.add(tmp_path, f"{2:016x}", tag="third")
+    there = events(event(2, 11), event(1, 9), event(3, None), event(4, 8))
+    table = annotations.with_events(annotations.table(tmp_path), there)
+    assert table[["when", "system", "message", "annotation", "text"]].values.tolist() == [
+        ["2025-11-18 09:00 UTC", "s1", "m1", "milestone", "detected"],
+        ["2025-11-18 11:00 UTC", "s2", "m2", "note", "second"],
+        ["2025-11-18 11:00 UTC", "s2", "m2", "tag", "third"],
+        ["", "s3", "m3", "tag", "undated"],
+        ["", "", "", "tag", "gone"],
+    ]
+    assert table["remark"].tolist() == ["", "", "", "", "the event is not among the exports"]
+    assert table["by"].tolist() == ["not named"] * 4 + ["SRE"]
+    assert table["said"][0] == pd.Timestamp("2025-11-18T11:20Z")
+
+
+def test_an_event_known_as_an_interval_stands_at_its_beginning(tmp_path):
+    ends = {"time_earliest": pd.Timestamp("2025-11-18T08:00Z"), "time_latest": pd.Timestamp("2025-11-18T10:00Z")}
+    annotations.add(tmp_path, f"{1:016x}", tag="nine")
+    annotations.add(tmp_path, f"{2:016x}", tag="eight to ten")
+    table = annotations.with_events(annotations.table(tmp_path), events(event(1, 9), event(2, None, **ends)))
+    assert table["text"].tolist() == ["eight to ten", "nine"]
+    assert table["when"][0] == "2025-11-18 08:00 UTC to 2025-11-18 10:00 UTC"
+
+
+def test_a_link_says_what_it_leads_to(tmp_path):
+    for link in (f"{2:016x}", f"{8:016x}", "https://example.org/x"):
+        annotations.add(tmp_path, f"{1:016x}", link=link)
+    annotations.add(tmp_path, f"{1:016x}", note=f"{2:016x}")
+    table = annotations.with_events(annotations.table(tmp_path), events(event(1, 9), event(2, 10)))
+    leads = ["leads to 2025-11-18 10:00 UTC s2 m2", "leads to an event that is not among the exports", "", ""]
+    assert table["remark"].tolist() == leads
+
+
+def test_no_annotation_beside_events_is_an_empty_table_of_the_same_columns(tmp_path):
+    empty = annotations.with_events(annotations.table(tmp_path), events(event(1, 9)))
+    without = annotations.with_events(annotations.table(tmp_path), schema.empty("events"))
+    annotations.add(tmp_path, f"{1:016x}", tag="x")
+    full = annotations.with_events(annotations.table(tmp_path), events(event(1, 9)))
+    assert len(empty) == len(without) == 0
+    assert empty.dtypes.equals(full.dtypes)
+    assert without.dtypes.equals(full.dtypes)
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.sampled_from("abc")), max_size=12), st.sets(st.integers(0, 9)))
+def test_beside_events_no_annotation_is_lost_or_doubled(said, there):
+    time = pd.Timestamp("2025-11-18T11:20Z")
+    rows = [
+        {"id": f"{n}", "event_id": f"{number:016x}", "kind": "tag", "value": text, "author": "", "time": time}
+        for n, (number, text) in enumerate(said)
+    ]
+    table = pd.DataFrame(rows, columns=["id", "event_id", "kind", "value", "author", "time"])
+    known = [event(number, number) for number in sorted(there, reverse=True)]
+    rows_of = events(*known) if known else schema.empty("events")
+    beside = annotations.with_events(table, rows_of)
+    assert sorted(beside["id"]) == sorted(table["id"])
+    missing = beside["remark"] != ""
+    assert set(beside.loc[missing, "event_id"]) == {f"{number:016x}" for number, _ in said if number not in there}
+    assert beside.loc[~missing, "when"].is_monotonic_increasing
+    assert missing.is_monotonic_increasing

@@ -7,10 +7,29 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
+from hypothesis import given, strategies as st
 
-from rca import cli, evidence
+from rca import cli, evidence, report, times
+from rca.cli import looking
+from rca.cli.listing import Clock
+from rca.errors import InputError
 
+CLUSTER = {
+    "kind": "List",
+    "items": [
+        {
+            "kind": "Event", "metadata": {"uid": uid, "resourceVersion": "7"}, "reason": reason, "message": reason,
+            "involvedObject": {"kind": "Pod", "name": "web-1"}, "type": "Warning", "count": count,
+            "firstTimestamp": first, "lastTimestamp": last,
+        }
+        for uid, reason, count, first, last in (
+            ("a", "BackOff", 61, "2025-10-26T00:30:00Z", "2025-10-26T01:30:00Z"),
+            ("b", "Pulled", 1, "2025-10-26T00:45:07Z", "2025-10-26T00:45:07Z"),
+        )
+    ],
+}  # fmt: skip
 DATASETS = Path(__file__).parent.parent / "datasets"
 
 
@@ -56,6 +75,53 @@ def test_a_new_incident_passes_check(rca, tmp_path):
     code, out, err = rca("check", tmp_path / "my-incident")
     assert (code, err) == (0, "")
     assert "no problems" in out
+
+
+FILLED = {
+    "title": ("What happened, in one line", "Scores fell to zero"),
+    "kind": ("# FILL IN: model-failure", "# model-failure"),
+    "severity_tier": ("severity_tier: SEV3 ", "severity_tier: SEV1 "),
+    "severity_confirmed_by": ("# FILL IN: ... of", "# of"),
+    "as_of": ("2100-01-01", "2026-01-01"),
+    "systems.0.id": ("id: my-model", "id: scorer"),
+}
+
+
+def test_check_of_a_new_incident_names_each_value_of_the_template_with_file_line_and_key(rca, tmp_path):
+    rca("new", "mine", "--in", tmp_path)
+    folder = tmp_path / "mine"
+
+    def named():
+        code, out, err = rca("check", folder)
+        assert (code, err) == (0, "")
+        return [line.removeprefix("fill in: ") for line in out.splitlines() if line.startswith("fill in: ")]
+
+    lines = (folder / "incident.yaml").read_text().splitlines()
+    said = named()
+    assert [line.split(": ")[1] for line in said[:-1]] == list(FILLED)
+    assert said[-1].startswith("README.md: ")
+    for line in said[:-1]:
+        place, key, _ = line.split(": ", 2)
+        assert f"{key.rpartition('.')[2]}: " in lines[int(place.removeprefix("incident.yaml line ")) - 1]
+    for key, change in FILLED.items():
+        edit(folder / "incident.yaml", *change)
+        before, said = said, named()
+        assert [line.split(": ")[1] for line in before if line not in said] == [key]
+    edit(folder / "README.md", "Datasheet of this incident: fill in before you share it.", "Exported on call.")
+    assert named() == []
+
+
+def test_dots_of_an_example_that_somebody_took_over_are_named(rca, tmp_path):
+    rca("new", "mine", "--in", tmp_path)
+    edit(tmp_path / "mine" / "analysis.yaml", "findings: []", "findings: [{id: f1, role: trigger, statement: '...'}]")
+    out = rca("check", tmp_path / "mine")[1]
+    assert "fill in: analysis.yaml line 6: findings.0.statement: '...' is the template's" in out
+    assert "analysis.yaml does not say yet: summary, problem, whys, actions" in out
+
+
+def test_incidents_that_are_filled_in_hold_nothing_of_the_template(rca):
+    for folder in sorted(DATASETS.iterdir()):
+        assert "fill in:" not in rca("check", folder)[1]
 
 
 def test_a_new_incident_never_overwrites(rca, tmp_path):
@@ -233,3 +299,204 @@ def test_a_symptom_or_direction_of_an_unknown_metric_is_refused_with_the_nearest
     assert code == 2
     assert "did you mean 'recall'" in err
     assert "did you mean 'null_share'" in err
+
+
+# The timeline
+
+
+@pytest.fixture
+def cluster(rca, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return events(rca, tmp_path, "cluster.json", json.dumps(CLUSTER))
+
+
+def events(rca, tmp_path, name, text, *options):
+    """Return a new incident with one export."""
+    rca("new", "x", "--in", tmp_path)
+    (tmp_path / name).write_text(text)
+    code, _, err = rca("import", tmp_path / "x", tmp_path / name, *options)
+    assert (code, err) == (0, "")
+    return tmp_path / "x"
+
+
+def look(capsys, path, **how):
+    """Return what `rca timeline` writes to standard output and standard error."""
+    asked = {"start": "", "end": "", "systems": [], "kinds": [], "search": "", "step": "", "limit": 0, "out": None}
+    looking.look(path, **asked | how)
+    out, err = capsys.readouterr()
+    return out.splitlines(), err
+
+
+def test_happenings_of_a_cluster_are_counted_between_their_first_and_last_time_and_the_estimate_is_said(
+    capsys, cluster
+):
+    out, err = look(capsys, cluster, step="15min")
+    assert err == ""
+    assert [" ".join(line.split()) for line in out[:-1]] == [
+        "2025-10-26 00:30 UTC log 15 (14 of them by estimate)",
+        "2025-10-26 00:45 UTC log 16 (15 of them by estimate)",
+        "2025-10-26 01:00 UTC log 15 (15 of them by estimate)",
+        "2025-10-26 01:15 UTC log 15 (15 of them by estimate)",
+        "2025-10-26 01:30 UTC log 1",
+    ]
+    assert out[-1].startswith("by estimate: of 59 of the 62 records only the first and the last time are known")
+
+
+def test_records_that_stand_several_times_in_an_export_are_not_spread_over_what_they_lasted(rca, capsys, tmp_path):
+    line = "2025-03-01T10:00Z,2025-03-01T11:00Z,loaded\n"
+    options = ("--kind", "data_load", "--column", "time=began", "--column", "time_end=ended", "--column", "message=m")
+    path = events(rca, tmp_path, "a.csv", f"began,ended,m\n{line}{line}", *options)
+    assert [line.split() for line in look(capsys, path, step="1h")[0]] == [
+        ["2025-03-01", "10:00", "UTC", "data_load", "2"]
+    ]
+
+
+def test_a_listing_has_one_precision_and_names_the_zone_that_is_asked_for(capsys, cluster):
+    out, _ = look(capsys, cluster)
+    assert [line[:24] for line in out] == ["2025-10-26 00:30:00 UTC ", "2025-10-26 00:45:07 UTC "]
+    assert "(x61 until 2025-10-26 01:30:00 UTC)" in out[0]
+    out, _ = look(capsys, cluster, zone="Europe/Berlin")
+    assert out[0] == "times in Europe/Berlin"
+    assert [line[:26] for line in out[1:]] == ["2025-10-26 02:30:00+02:00 ", "2025-10-26 02:45:07+02:00 "]
+    assert "(x61 until 2025-10-26 02:30:00+01:00)" in out[1]
+
+
+def test_local_times_are_those_of_the_zone(capsys, cluster):
+    out, _ = look(capsys, cluster, start="2025-10-26 02:40+02:00", end="2025-10-26 03:00", zone="Europe/Berlin")
+    assert len(out) == 2
+    assert "Pulled" in out[1]
+    out, err = look(capsys, cluster, start="2025-10-26 03:00", zone="Europe/Berlin")
+    assert (out, err) == ([], "no events\n")
+
+
+@pytest.mark.parametrize(
+    ("start", "zone", "said"),
+    [
+        ("2025-10-26 02:30", "Europe/Berlin", "clocks go back and show it twice, from +02:00 to +01:00; write its offset"),
+        ("2025-03-30 02:30", "Europe/Berlin", "clocks go forward and skip it, from +01:00 to +02:00"),
+        ("2025-10-26 02:30", "", "has no time zone; write an offset such as Z or +01:00, or say --zone ZONE"),
+        ("2025-10-26 02:30", "Europe/Berln", "did you mean 'Europe/Berlin'?"),
+        ("soon", "Europe/Berlin", "'soon' is not an ISO 8601 time"),
+        (" ", "Europe/Berlin", "--from is empty"),
+    ],
+)  # fmt: skip
+def test_a_time_that_is_not_one_instant_is_refused_with_the_reason(capsys, cluster, start, zone, said):
+    with pytest.raises(InputError) as caught:
+        look(capsys, cluster, start=start, zone=zone)
+    assert said in str(caught.value)
+    assert "--from" in str(caught.value) or "zone" in said or "Berlin" in said
+    assert str(caught.value).count("--from") <= 1
+
+
+def test_the_zone_is_an_option_of_the_command(rca, cluster):
+    code, out, err = rca("timeline", cluster, "--zone", "Europe/Berlin", "--from", "2025-10-26 02:00+02:00")
+    assert (code, err, out.splitlines()[0], len(out.splitlines())) == (0, "", "times in Europe/Berlin", 3)
+    code, _, err = rca("timeline", cluster, "--zone", "Europe/Berlin", "--to", "2025-10-26 02:30")
+    assert (code, "show it twice" in err) == (2, True)
+
+
+def test_a_report_says_what_is_still_the_templates(tmp_path, rca):
+    rca("new", "x", "--in", tmp_path)
+    said = " ".join(report.load(tmp_path / "x")[1].notes)
+    assert "title: 'What happened, in one line' is the template's" in said
+    assert "as_of: '2100-01-01T00:00:00Z' is the template's" in said
+
+
+@given(st.lists(st.integers(0, 10**12), min_size=1, max_size=8), st.sampled_from([1, 10**3, 10**6, 10**9, 60 * 10**9]))
+def test_different_times_of_a_listing_are_written_differently_and_all_alike_long(parts, grain):
+    base = pd.Timestamp("2025-03-01T10:00Z").value
+    seen = pd.Series(pd.to_datetime([base + part * grain % 10**16 for part in parts], utc=True)).astype(times.UTC)
+    for zone in ("", "Asia/Kathmandu"):
+        clock = Clock.of(seen, zone=zone)
+        texts = [clock(time) for time in seen]
+        assert len(set(texts)) == seen.nunique()
+        assert {len(text) for text in texts} == {clock.width}
+        fewer = {text[: (19, 23, 26)[clock.digits // 3 - 1]] for text in texts}
+        assert clock.digits < 3 or len(fewer) < len(set(texts))  # no more digits than it takes
+        back = [pd.Timestamp(text.replace(" UTC", "+00:00")) for text in texts]
+        assert all(pd.Timedelta(0) <= time - shown < pd.Timedelta("1s") for time, shown in zip(seen, back, strict=True))
+
+
+def test_what_strangers_wrote_cannot_steer_the_terminal_nor_flood_it(rca, capsys, tmp_path):
+    evil = [
+        "\x1b[2J\x1b[31mred",
+        "a\r\nb\tc\x07\x9b1m",
+        "\u202eabc\u2069\u200f\u061c",
+        "x" * 100_000,
+        "\u2028\ufeff\U000e0041",
+    ]
+    lines = [{"time": f"2025-03-01T10:00:0{n}Z", "message": text, "level": "info"} for n, text in enumerate(evil)]
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    path = events(rca, tmp_path, "log.jsonl", text, "--system", "\x1b]0;gone\x07\u202e")
+    out, _ = look(capsys, path)
+    assert len(out) == len(evil)
+    assert all(line.isprintable() and len(line) < 700 for line in out)
+    assert "\ufffd[2J\ufffd[31mred" in out[0]
+    assert "a b c\ufffd\ufffd1m" in out[1]
+    assert "… (99,500 more characters)" in out[3]
+
+
+def test_of_many_events_and_counts_only_some_are_shown_unasked(rca, capsys, tmp_path):
+    start = pd.Timestamp("2025-03-01T10:00Z")
+    lines = [{"time": (start + pd.Timedelta(n, "s")).isoformat(), "message": f"m{n}"} for n in range(3000)]
+    path = events(rca, tmp_path, "log.jsonl", "".join(json.dumps(line) + "\n" for line in lines), "--kind", "log")
+    out, err = look(capsys, path)
+    assert (len(out), err) == (200, "200 of 3,000 events; --limit shows more\n")
+    out, err = look(capsys, path, step="1s")
+    assert (len(out), err) == (1000, "1,000 of 3,000 rows; --limit shows more\n")
+    assert len(look(capsys, path, limit=3000)[0]) == 3000
+
+
+def test_a_reader_that_goes_away_is_no_error_to_tell_of(cluster):
+    command = [sys.executable, "-c", "from rca import cli; cli.main()", "timeline", str(cluster), "--step", "1s"]
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    running.stdout.close()
+    said = running.stderr.read().decode()
+    running.stderr.close()
+    running.wait()
+    assert "Traceback" not in said and "Exception" not in said
+
+
+def test_an_incident_without_events_and_a_path_that_is_none_say_so(rca, capsys, tmp_path):
+    rca("new", "x", "--in", tmp_path)
+    assert look(capsys, tmp_path / "x") == ([], "no events\n")
+    assert look(capsys, tmp_path / "x", step="5min") == ([], "no events\n")
+    (tmp_path / "file").write_text("")
+    code, _, err = rca("timeline", tmp_path / "file")
+    assert (code, "no such file" in err, "Traceback" in err) == (2, True, False)
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ({"step": "999999d"}, "--step 999999d is too long"),
+        ({"limit": -1}, "limit '-1': expected a whole number from 1"),
+        ({"limit": -1, "step": "5min"}, "limit '-1'"),
+        ({"step": "5min", "out": Path("x.csv")}, "--out writes events; leave out --step"),
+    ],
+)
+def test_what_a_listing_cannot_be_asked_is_said(capsys, cluster, how, said):
+    with pytest.raises(InputError, match=said):
+        look(capsys, cluster, **how)
+
+
+@pytest.mark.parametrize("step", ["1ms", "1.5 s", "2min", "3h", "4d"])
+def test_a_step_is_its_number_of_its_unit(step):
+    number, unit = step.rstrip("smhdin").strip(), step.lstrip("0123456789. ")
+    seconds = {"ms": 0.001, "s": 1, "min": 60, "h": 3600, "d": 86_400}[unit]
+    assert looking.step_of(step).total_seconds() == float(number) * seconds
+
+
+def test_an_event_known_as_an_interval_is_listed_with_both_ends(rca, capsys, tmp_path):
+    text = "a,b,m\n2025-03-01T10:00Z,2025-03-01T10:20Z,fell\n"
+    columns = [f"{name}={field}" for name, field in (("time_earliest", "a"), ("time_latest", "b"), ("message", "m"))]
+    rca("new", "x", "--in", tmp_path)
+    (tmp_path / "x" / "sources" / "a.csv").write_text(text)
+    named = ", ".join(column.replace("=", ": ") for column in [*columns, "time=none"])
+    source = f"sources: [{{id: a, file: sources/a.csv, columns: {{{named}}}, constant: {{kind: statement}}}}]"
+    edit(tmp_path / "x" / "incident.yaml", "sources: []", source)
+    (tmp_path / "x" / "sources" / "a.csv").write_text(text.replace("a,b,m", "a,b,m,none").replace("fell", "fell,"))
+    out, _ = look(capsys, tmp_path / "x")
+    assert out[0].startswith("2025-03-01 10:00 UTC to 2025-03-01 10:20 UTC ")
+    out, err = look(capsys, tmp_path / "x", start="2025-03-01T10:00Z")
+    assert (out, err) == ([], "no events\n1 more have no exact time; leave out --from and --to to see them\n")

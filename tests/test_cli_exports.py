@@ -1,16 +1,20 @@
 """The commands about exports: adding, looking, clocks, custody; on files as people have them."""
 
+import importlib
 import json
 import random
+import shlex
 import shutil
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from rca import cli, custody, incident, sources
+from rca.sources import adding, questions
 
 DATASETS = Path(__file__).parent.parent / "datasets"
 WEB = "\n".join(
@@ -82,11 +86,8 @@ def test_what_only_a_person_knows_is_asked_for_and_nothing_is_written_before(rca
     before = (folder / "incident.yaml").read_bytes()
     code, _, err = rca("import", folder, export)
     assert code == 2
-    assert "say --kind" in err
-    code, _, err = rca("import", folder, export, "--kind", "deploy")
-    assert code == 2
-    assert "row 1: time: '2025-11-18 12:00' has no time zone" in err.replace("row 1: '", "row 1: time: '")
-    assert err.splitlines()[-1].startswith("rca: to answer, add --zone ZONE")
+    assert "add --kind deploy: what the events are" in err
+    assert "add --zone UTC: the zone of the clock that wrote deploys.csv: row 1: '2025-11-18 12:00'" in err
     assert (folder / "incident.yaml").read_bytes() == before
     assert not list((folder / "sources").glob("*.csv"))
     code, out, _ = rca("import", folder, export, "--kind", "deploy", "--zone", "Europe/Berlin")
@@ -237,3 +238,268 @@ def test_imports_at_the_same_time_lose_nothing(folder, tmp_path):
     assert sorted(source.id for source in found.file.sources) == ["w0", "w1", "w2", "w3"]
     assert sorted(found.hashes) == [f"sources/{name}" for name in names]
     assert custody.verify_all(folder) == []
+
+
+METRICS = "time,system,metric,value\n" + "".join(f"2025-11-18T12:{n:02}:00Z,web,errors,{n}\n" for n in range(20))
+DEPLOYS = "time,service,message\n2025-11-18T12:01:00Z,web,one\n2025-11-18T12:01:00Z,web,one\n,web,undated\n"
+
+
+def everything(found):
+    records = sources.read(found)
+    return [records.events, records.metrics, records.dependencies, records.reports, sources.store(found).frame("spans")]
+
+
+@pytest.fixture
+def refused(monkeypatch):
+    """Fail where an export is parsed for the tables of an incident."""
+
+    def refuse(*_arguments, **_options):
+        raise AssertionError("an export was parsed again")
+
+    def run():
+        monkeypatch.setattr(importlib.import_module("rca.sources.read"), "import_source", refuse)
+
+    return run
+
+
+def test_after_an_import_nothing_is_parsed_again_and_the_tables_are_those_of_a_fresh_reading(
+    rca, folder, tmp_path, refused
+):
+    assert rca("import", folder, write(tmp_path, "web.log", WEB))[0] == 0
+    assert rca("import", folder, write(tmp_path, "m.csv", METRICS), write(tmp_path, "a.csv", METRICS))[0] == 0
+    assert rca("import", folder, write(tmp_path, "d.csv", DEPLOYS), "--kind", "deploy")[0] == 0
+    found = incident.load(folder)
+    assert len(found.file.sources) == 3  # a.csv has the content of m.csv
+    fresh = shutil.copytree(folder, tmp_path / "fresh", ignore=shutil.ignore_patterns("derived"))
+    wanted = everything(incident.load(fresh))
+    refused()
+    (kept,) = (folder / "derived").iterdir()
+    assert sorted(path.name for path in kept.iterdir()) == [
+        "dependencies.parquet", "events.parquet", "import.json", "metrics.parquet", "spans.parquet",
+    ]  # fmt: skip
+    before = (kept / "events.parquet").stat().st_mtime_ns
+    code, out, _ = rca("timeline", folder)
+    assert (code, len(out.splitlines())) == (0, 12)
+    for one, other in zip(everything(found), wanted, strict=True):
+        pd.testing.assert_frame_equal(one, other)
+    assert (kept / "events.parquet").stat().st_mtime_ns == before
+
+
+def test_a_further_piece_of_a_source_is_read_with_the_others_when_it_is_needed(rca, folder, tmp_path):
+    lines = WEB.splitlines()
+    rca("import", folder, write(tmp_path, "a.log", "\n".join(lines[:6])))
+    assert "further piece" in rca("import", folder, write(tmp_path, "b.log", "\n".join(lines[4:])))[1]
+    assert len(rca("timeline", folder)[1].splitlines()) == 10
+
+
+def test_tables_of_an_import_that_somebody_changed_are_made_again(rca, folder, tmp_path, refused):
+    rca("import", folder, write(tmp_path, "web.log", WEB))
+    (kept,) = (folder / "derived").iterdir()
+    data = (kept / "events.parquet").read_bytes()
+    (kept / "events.parquet").write_bytes(data[:-1] + b"X")
+    assert len(rca("timeline", folder)[1].splitlines()) == 10
+    (kept / "import.json").write_text((kept / "import.json").read_text().replace('"kept": 10', '"kept": 11'))
+    assert sources.read(incident.load(folder)).reports["kept"].tolist() == [10]
+    assert (kept / "events.parquet").read_bytes() == data
+
+
+def test_an_import_on_top_of_tables_that_are_not_this_users_does_not_take_them(rca, folder, tmp_path, monkeypatch):
+    rca("import", folder, write(tmp_path, "web.log", WEB))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "other user"))
+    rca("import", folder, write(tmp_path, "d.csv", DEPLOYS), "--kind", "deploy")
+    (kept,) = (folder / "derived").iterdir()
+    found = incident.load(folder)
+    assert sources.store(found).folder != kept
+    assert len(sources.read(found).events) == 12
+
+
+def test_a_refused_import_leaves_no_copy_and_no_tables(rca, folder, tmp_path):
+    code, _, _ = rca("import", folder, write(tmp_path, "d.csv", DEPLOYS.replace("Z,", ",")), "--kind", "deploy")
+    assert code == 2
+    assert not (folder / "derived").exists()
+    assert list((folder / "sources").iterdir()) == []
+
+
+def test_a_source_is_added_where_the_list_of_them_is_null(rca, folder, tmp_path):
+    text = (folder / "incident.yaml").read_text()
+    (line,) = [line for line in text.splitlines() if line.startswith("sources:")]
+    for null in ("sources: null", "sources:", "sources: ~  # none yet"):
+        (folder / "incident.yaml").write_text(text.replace(line, null))
+        assert rca("import", folder, write(tmp_path, "web.log", WEB))[0] == 0
+        assert [source.id for source in incident.load(folder).file.sources] == ["accesslog"]
+        (folder / "sources" / "web.log").unlink()
+        (folder / "MANIFEST.json").unlink()
+
+
+def pasted(rca, err):
+    """Run what a refusal prints last, as a shell would."""
+    for command in err.splitlines()[-1].split(" && "):
+        name, *arguments = shlex.split(command)
+        assert name == "rca"
+        code, out, err = rca(*arguments)
+        assert (code, err) == (0, ""), err
+    return out
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "asked"),
+    [
+        (
+            "my rollouts.csv",
+            "Wann;Dienst;Was\n18.11.2025 12:00;web;started it\n25.11.2025 12:05;web;stopped it\n",
+            ["--column time=Wann", "--column message=Was", "--kind deploy", "--time-format '%d.%m.%Y %H:%M'", "--zone UTC"],
+        ),
+        (
+            "x.csv",
+            "id,noticed,text\n1,2025-11-18 12:00,a\n2,2025-11-18 12:01,b\n",
+            ["--column time=noticed", "--kind other", "--zone UTC"],
+        ),
+        (
+            "x.jsonl",
+            "".join(json.dumps({"n": n, "seen": 1763464800 + n, "host": "web", "msg": "m"}) + "\n" for n in range(3)),
+            ["--column time=seen", "--kind other"],
+        ),
+        (
+            "sys.log",
+            "Nov 18 12:00:00 web app: one\nNov 18 12:00:01 web app: two\n",
+            ["--year 2026", "--zone UTC"],
+        ),
+        (
+            "alerts.csv",
+            "time,closed,message\n18.11.2025 12:00,2025-11-18 13:00,a\nnever,2025-11-18 13:00,b\n"
+            "19.11.2025 12:00,2025-11-18 13:00,c\n",
+            ["--kind alert", "--time-format '%d.%m.%Y %H:%M'", "--zone UTC", "--rejected 1"],
+        ),
+        (
+            "releases.csv",
+            "date,finished,message\ntuesday,2025-11-18T12:00Z,a\nfriday,2025-11-21T12:00Z,b\n",
+            ["--kind deploy", "--column time=finished"],
+        ),
+        (
+            "alerts.csv",
+            "time,message\n2025-11-18T12:00Z,a\nnever,b\n2025-11-18T12:02Z,c\n",
+            ["--kind alert", "--rejected 1"],
+        ),
+    ],
+)  # fmt: skip
+def test_all_that_is_missing_is_asked_at_once_and_the_command_that_answers_it_works(
+    rca, folder, tmp_path, name, text, asked
+):
+    path = folder / "incident.yaml"
+    path.write_text(path.read_text().replace("2026-01-01", "2026-12-31"))  # so that the year of as_of is a guess
+    before = path.read_bytes()
+    code, out, err = rca("import", folder, write(tmp_path, name, text))
+    assert (code, out) == (2, "")
+    command = err.splitlines()[-1]
+    for words in asked:
+        assert words in command
+    assert len(err.splitlines()) == len(asked) + 2
+    assert all(f"add {shlex.join(shlex.split(words)).replace(chr(39), '')}: " in err for words in asked)
+    assert path.read_bytes() == before
+    assert "new source" in pasted(rca, err)
+    assert incident.load(folder).file.sources[0].file == [f"sources/{name}"]
+
+
+def test_several_files_with_other_gaps_are_answered_by_one_line(rca, folder, tmp_path):
+    deploys = write(tmp_path, "deploys.csv", DEPLOYS)
+    alerts = write(tmp_path, "alerts.csv", DEPLOYS.replace("one", "two").replace("Z,", ","))
+    code, out, err = rca("import", folder, deploys, write(tmp_path, "web.log", WEB), alerts, "--by", "on-call")
+    assert code == 2
+    assert "sources/web.log: read as accesslog" in out
+    assert err.splitlines()[-1].count("rca import") == 2
+    pasted(rca, err)
+    found = incident.load(folder)
+    assert sorted(source.id for source in found.file.sources) == ["accesslog", "alerts", "deploys"]
+    assert set(custody.entries(folder)["actor"]) == {"on-call"}
+
+
+def test_a_zone_that_another_source_declares_is_the_guess(rca, folder, tmp_path):
+    local = write(tmp_path, "deploys.csv", DEPLOYS.replace("Z,", ","))
+    rca("import", folder, local, "--kind", "deploy", "--zone", "America/New_York")
+    code, _, err = rca("import", folder, write(tmp_path, "sys.log", "Nov 18 12:00:00 web app: one\n"), "--year", "2025")
+    assert (code, "add --zone America/New_York" in err) == (2, True)
+
+
+def test_a_large_file_is_asked_about_by_its_beginning_and_then_tried_whole(rca, folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(adding, "_SAMPLE", 2000)
+    rows = [f'2025-11-18 {n // 60:02}:{n % 60:02},web,"m\n{n}"\n' for n in range(1000)]  # the cut is in a record
+    text = "at,service,message\n" + "".join(rows) + "later,web,x\n"
+    code, _, err = rca("import", folder, write(tmp_path, "deploys.csv", text))
+    assert code == 2
+    assert "--kind deploy --zone UTC --rejected 1" in err.splitlines()[-1]
+    assert "1,001 read, 1,000 rows kept" in pasted(rca, err)
+
+
+def test_what_no_option_can_mend_is_said_without_a_command(rca, folder, tmp_path):
+    late = write(tmp_path, "deploys.csv", "time,message\n2030-01-01T00:00Z,x\n")
+    code, _, err = rca("import", folder, late)
+    assert (code, "later" in err, "rca import" in err) == (2, True, False)
+
+
+def test_after_an_import_the_report_says_what_was_read_and_what_is_silent(rca, folder, tmp_path):
+    minutes = [*range(15), *range(40, 60)]
+    rows = [f"2025-11-18 13:{minute:02},web,m{minute}\n" for minute in minutes]
+    text = "time,service,message\n" + "".join([rows[1], rows[0], *rows[2:], rows[3], ",web,when\n", "x,web,bad\n"])
+    yaml = folder / "incident.yaml"
+    windows = (
+        "windows:\n  before: {start: '2025-11-18T08:00Z', end: '2025-11-18T09:00Z'}\n"
+        "  during: {start: '2025-11-18T12:00Z', end: '2025-11-18T13:00Z'}\n"
+    )
+    yaml.write_text(yaml.read_text() + "\n" + windows)
+    options = ("--kind", "deploy", "--zone", "Europe/Berlin", "--rejected", "1")
+    code, out, err = rca("import", folder, write(tmp_path, "d.csv", text), *options)
+    assert (code, err) == (0, "")
+    for line in (
+        "records: 38 read, 36 rows kept (events), 1 duplicate, 1 undated, 1 rejected, 2 out of order",
+        "times: from 2025-11-18 12:00 UTC to 2025-11-18 12:59 UTC",
+        "zone: Europe/Berlin (declared); format iso8601; clock as written",
+        "incident window: 65% covered; 35 different times in it",
+        "largest gap: 26 min, unusual for it, from 2025-11-18 12:14 UTC to 2025-11-18 12:40 UTC",
+    ):
+        assert f"  {line}\n" in out
+
+
+def test_an_export_that_is_still_being_written_is_refused(rca, folder, tmp_path, monkeypatch):
+    copy = adding._copy
+
+    def late(path, target):
+        with path.open("a") as handle:
+            handle.write("\n" + WEB)
+        copy(path, target)
+
+    monkeypatch.setattr(adding, "_copy", late)
+    code, _, err = rca("import", folder, write(tmp_path, "web.log", WEB))
+    assert (code, "web.log: changed while it was copied" in err) == (2, True)
+    assert incident.load(folder).file.sources == []
+
+
+def test_bad_records_behind_the_beginning_of_a_large_file_are_counted_too(rca, folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(adding, "_SAMPLE", 2000)
+    rows = [f"2025-11-18T{n // 60:02}:{n % 60:02}Z,m{n}\n" for n in range(400)]
+    text = "time,message\nnever,x\n" + "".join(rows) + "later,x\nlater still,x\n"
+    code, _, err = rca("import", folder, write(tmp_path, "deploys.csv", text))
+    assert (code, err.splitlines()[-1].endswith("--kind deploy --rejected 3")) == (2, True)
+    pasted(rca, err)
+
+
+def test_tables_are_not_kept_for_an_incident_that_was_changed_meanwhile(rca, folder, tmp_path, monkeypatch):
+    written = adding._write
+
+    def edited(found, *arguments):
+        written(found, *arguments)
+        yaml = found.folder / "incident.yaml"
+        yaml.write_text(yaml.read_text().replace("2026-01-01", "2026-01-02"))
+
+    monkeypatch.setattr(adding, "_write", edited)
+    assert rca("import", folder, write(tmp_path, "web.log", WEB))[0] == 0
+    assert not (folder / "derived").exists()
+
+
+def test_where_day_and_month_can_be_exchanged_no_time_lies_in_the_future():
+    values = ["01/02/2025 10:00", "01/03/2025 10:00"]
+    assert questions.time_form(values, pd.Timestamp("2025-01-31T00:00Z")) == "%m/%d/%Y %H:%M"
+    assert questions.time_form(["01/02/2025 10:00", "01/11/2025 10:00"], pd.Timestamp("2025-12-31T00:00Z")) == (
+        "%m/%d/%Y %H:%M"  # ten days rather than nine months
+    )
+    assert questions.time_form(["02/01/2025 10:00"], pd.Timestamp("2025-01-31T00:00Z")) == "%d/%m/%Y %H:%M"
+    assert questions.time_form(["02/11/2025 10:00"], pd.Timestamp("2025-03-31T00:00Z")) == "%m/%d/%Y %H:%M"

@@ -139,6 +139,71 @@ def test_right_clocks_are_left_alone():
     assert not any(one(table(noise(n, seed)))["proposal"] for n in (5, 10, 40) for seed in range(20))
 
 
+def covers_and_widths(delay, count, runs, unit=None):
+    """How many intervals hold zero, and their widths in the least that known noise would allow."""
+    covered, widths = 0, []
+    for seed in range(runs):
+        rng = np.random.default_rng(seed)
+        b = START + pd.to_timedelta(np.sort(rng.uniform(0, 86400, count)), unit="s")
+        frame = pd.DataFrame({"time_a": b + pd.to_timedelta(delay(rng, count), unit="s"), "time_b": b})
+        row = one(frame if unit is None else frame.apply(lambda column: column.dt.floor(unit)))
+        covered += row["low"] <= pd.Timedelta(0) <= row["high"]
+        widths.append((row["high"] - row["low"]).total_seconds() * count**0.5 / (2 * 1.96))
+    return covered / runs, np.array(widths)
+
+
+@pytest.mark.parametrize(
+    ("delay", "deviation", "least"),
+    [
+        (lambda rng, n: rng.exponential(0.5, n), 0.5, 0.9),
+        (lambda rng, n: -rng.exponential(0.5, n), 0.5, 0.9),
+        (lambda rng, n: rng.lognormal(-2, 1, n), 0.2925, 0.85),
+        (lambda rng, n: np.abs(rng.normal(0, 0.5, n)), 0.3014, 0.8),
+        (lambda rng, n: rng.normal(0, 0.5, n), 0.5, 0.92),
+    ],
+)
+def test_ten_anchors_that_do_not_show_the_shape_of_the_noise_hold_delay_and_symmetric_noise(delay, deviation, least):
+    covered, widths = covers_and_widths(delay, 10, 60)
+    assert covered >= least
+    assert np.median(widths) / deviation < 4
+
+
+def test_a_hundred_anchors_of_even_noise_are_not_stretched_to_an_edge():
+    covered, widths = covers_and_widths(lambda rng, n: rng.uniform(-0.5, 0.5, n), 100, 60)
+    assert covered >= 0.9
+    assert np.percentile(widths, 95) * 12**0.5 < 2
+
+
+@pytest.mark.parametrize("count", [20, 50, 100])
+def test_delay_that_stamps_of_whole_seconds_hide_is_held_within_four_times_the_least(count):
+    covered, widths = covers_and_widths(lambda rng, n: rng.exponential(0.3, n), count, 60, "s")
+    assert covered >= 0.75
+    assert np.percentile(widths, 95) / (0.09 + 1 / 6) ** 0.5 < 4.2
+
+
+@pytest.mark.parametrize("unit", [None, "s"])
+def test_delays_of_seconds_are_not_proposed_as_skew(unit):
+    for seed in range(25):
+        rng = np.random.default_rng(seed)
+        for ahead in (rng.exponential(3, 50), np.abs(rng.normal(0, 4, 50)), rng.uniform(0, 3, 100)):
+            frame = table(ahead)
+            frame["time_b"] -= pd.Timedelta("123456789ns")
+            frame["time_a"] -= pd.Timedelta("123456789ns")
+            if unit:
+                frame["time_a"] = frame["time_a"].dt.floor(unit)
+            assert not one(frame)["proposal"]
+
+
+def test_a_clock_that_is_right_in_the_middle_and_drifts_is_proposed():
+    seconds = (np.arange(60) - 29.5) * 600
+    row = one(table(2e-4 * seconds + noise(60)))
+    assert row["low"] <= pd.Timedelta(0) <= row["high"]
+    assert (row["verdict"], row["proposal"]) == ("skew", True)
+    assert "right in the middle, but it drifts by 198 ppm" in row["note"]
+    assert row["span"] == pd.Timedelta("590min")
+    assert not one(table(2e-4 * seconds + noise(60)), least=pd.Timedelta("10s"))["proposal"]
+
+
 def test_delay_to_one_side_is_not_taken_for_skew():
     for seed in range(20):
         row = one(table(np.random.default_rng(seed).exponential(3, 40)))
@@ -163,6 +228,13 @@ def test_an_effect_before_its_cause_is_skew_even_one_way():
     row = one(table(np.random.default_rng(2).exponential(1, 30) - 60, first="b"))
     assert row["proposal"]
     assert "before their causes" in row["note"]
+
+
+def test_a_few_effects_before_their_causes_may_be_noise_of_the_stamps():
+    delay = 2 + noise(40, scale=0.3)
+    delay[[3, 17]] = -1.0
+    row = one(table(delay, first="b"))
+    assert (row["verdict"], row["proposal"]) == ("cannot tell", False)
 
 
 def test_delays_in_both_directions_bound_the_offset_as_no_anchor_contradicts():
@@ -313,6 +385,40 @@ def test_a_cycle_that_does_not_close_is_reported_and_nothing_is_proposed():
     solved = clocks.solve(wrong, "ref").set_index("source")
     assert solved["proposal"].sum() == 0
     assert "off what the other pairs say" in solved.loc["q", "note"]
+
+
+def delayed(pairs, seed, count=60):
+    """Right clocks; the second of each pair sees each record later."""
+    rng, frames = np.random.default_rng(seed), []
+    for a, b in pairs:
+        b_times = START + pd.to_timedelta(np.sort(rng.uniform(0, 86400, count)), unit="s")
+        late = pd.to_timedelta(rng.exponential(0.5, count), unit="s")
+        frames.append(pd.DataFrame({"source_a": a, "source_b": b, "time_a": b_times, "time_b": b_times + late}))
+    return clocks.solve(clocks.skew(pd.concat(frames)), "c0")
+
+
+@pytest.mark.parametrize(
+    "pairs",
+    [
+        [("c0", "c1"), ("c1", "c2"), ("c2", "c3"), ("c3", "c4")],
+        [(f"c{a}", f"c{b}") for a in range(5) for b in range(a + 1, 5)],
+    ],
+    ids=["a chain", "all pairs"],
+)
+def test_delay_to_one_side_adds_up_along_a_way_and_is_held_there_too(pairs):
+    solved = pd.concat([delayed(pairs, seed) for seed in range(10)])
+    held = (solved["low"] <= pd.Timedelta(0)) & (solved["high"] >= pd.Timedelta(0))
+    assert held.mean() >= 0.95
+    assert not solved["proposal"].any()
+
+
+def test_a_drift_about_a_right_middle_is_proposed_against_the_reference():
+    seconds = (np.arange(60) - 29.5) * 600
+    pair = table(2e-4 * seconds + noise(60)).assign(source_a="p", source_b="ref")
+    solved = clocks.solve(clocks.skew(pair), "ref").set_index("source").loc["p"]
+    assert solved["low"] <= pd.Timedelta(0) <= solved["high"]
+    assert (solved["verdict"], solved["proposal"]) == ("skew", True)
+    assert solved["drift_low"] <= 200 <= solved["drift_high"]
 
 
 def test_a_source_without_a_way_to_the_reference_abstains():

@@ -14,7 +14,7 @@ import zipfile
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from rca import custody, evidence, journal
+from rca import cli, custody, evidence, journal
 from rca.custody import check
 from rca.errors import InputError, MissingFile, UnknownName, UnsafeInput
 
@@ -105,6 +105,45 @@ def test_a_manifest_from_before_there_was_a_log_is_taken_over(folder):
     assert custody.verify_all(folder) == [f"custody.jsonl: there is none; `rca manifest {folder}` begins it"]
     assert custody.record(folder) == ["model/m.bin", "sources/a.csv", "sources/sub/b.json"]
     assert custody.verify_all(folder) == []
+
+
+@pytest.fixture
+def command(monkeypatch, capsys):
+    """Run a command in this process; return (exit code, standard output, standard error)."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["rca", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        return stop.value.code or 0, *capsys.readouterr()
+
+    return run
+
+
+def test_verify_says_what_was_never_recorded_and_how_to_record_it(folder, command):
+    code, out, err = command("verify", folder)
+    assert (code, out) == (2, "")
+    assert "no MANIFEST.json and no custody.jsonl" in err and "the 3 files in sources/ and model/" in err
+    assert f"`rca manifest {folder}`" in err
+    custody.record(folder)
+    assert command("verify", folder)[0] == 0
+
+
+def test_verify_of_a_lost_manifest_is_a_difference_beside_those_that_the_log_shows(folder, command):
+    custody.record(folder)
+    (folder / "MANIFEST.json").unlink()
+    (folder / "sources/a.csv").write_text("a\n2\n")
+    code, out, err = command("verify", folder)
+    assert (code, out) == (1, "")
+    first, second = err.strip().splitlines()
+    assert first.startswith("MANIFEST.json: missing; custody.jsonl shows") and f"`rca manifest {folder}`" in first
+    assert second == "sources/a.csv: changed since it was added (custody.jsonl line 1)"
+
+
+def test_verify_of_no_incident_folder_says_what_is_wanted(tmp_path, command):
+    for path in (tmp_path, tmp_path / "none"):
+        code, _, err = command("verify", path)
+        assert code == 2 and f"{path}: no incident.yaml there" in err and ".zip" in err
 
 
 def test_every_difference_of_files_is_named_once(folder):

@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import json
 import re
 from functools import cache
 
@@ -10,6 +11,7 @@ import pytest
 from exports import EXPORTS, incident
 
 from rca import sources
+from rca.errors import InputError
 from rca.sources import formats, recognise
 from rca.sources.batches import READERS
 from rca.sources.stored import KEYS
@@ -156,3 +158,112 @@ def test_a_format_fills_the_tables_that_it_names_and_no_other(form, imported):
     own = [export.name for export in EXPORTS if export.reader == form.name]
     filled = {table for table in KEYS if imported("once")[table]["source"].isin(own).any()}
     assert filled == set(form.tables)
+
+
+def in_berlin(folder, name, text, reader, **more):
+    """Read one export of Berlin's clocks, which were put back on 2025-10-26 at 03:00, 01:00 UTC."""
+    (folder / name).write_text(text)
+    time = {"zone": "Europe/Berlin", **more.pop("time", {})}
+    return sources.read(incident(folder, {"id": "a", "file": name, "reader": reader, "time": time, **more}))
+
+
+FIRST, SECOND = pd.Timestamp("2025-10-26T00:30Z"), pd.Timestamp("2025-10-26T01:30Z")
+TWICE = "a: 1 times lie in an hour that clocks show twice; each is kept as an interval of both"
+REPEATED = {
+    "syslog": (
+        "Oct 26 01:30:00 web app: before\nOct 26 02:30:00 web app: which\nOct 26 03:30:00 web app: after\n",
+        "x.log",
+        {"time": {"year": 2025}},
+    ),
+    "jira": (
+        json.dumps(
+            {
+                "issues": [
+                    {"id": str(n), "key": f"A-{n}", "fields": {"summary": word, "created": f"2025-10-26T0{n}:30:00.000"}}
+                    for n, word in enumerate(("before", "which", "after"), start=1)
+                ]
+            }
+        ),
+        "x.json",
+        {},
+    ),
+    "servicenow": (
+        "number,short_description,opened_at,sys_id\n"
+        "I1,before,2025-10-26 01:30:00,1\nI2,which,2025-10-26 02:30:00,2\nI3,after,2025-10-26 03:30:00,3\n",
+        "x.csv",
+        {},
+    ),
+    "gitlog": (
+        "".join(
+            f"commit {key * 40}\nAuthor: A <a@example.org>\nDate:   Sun Oct 26 0{hour}:30:00 2025\n\n    {word}\n\n"
+            for key, hour, word in (("c", 3, "after"), ("b", 2, "which"), ("a", 1, "before"))
+        ),
+        "x.txt",
+        {},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("reader", sorted(REPEATED))
+def test_an_event_of_any_format_in_the_hour_that_clocks_show_twice_is_kept_as_an_interval(tmp_path, reader):
+    text, name, more = REPEATED[reader]
+    found = in_berlin(tmp_path, name, text, reader, **more)
+    events = found.events.set_index(found.events["message"].str.extract("(before|which|after)", expand=False))
+    assert events.loc["before", "time"] == pd.Timestamp("2025-10-25T23:30Z")
+    assert events.loc["after", "time"] == pd.Timestamp("2025-10-26T02:30Z")
+    which = events.loc["which"]
+    assert (which["time_earliest"], which["time_latest"], which["zone_basis"]) == (FIRST, SECOND, "declared")
+    assert pd.isna(which["time"]) and "02:30" in which["time_text"]
+    assert events.loc["before", ["time_earliest", "time_latest"]].isna().all()
+    assert TWICE in found.notes
+    assert found.reports[["rejected", "undated"]].loc[0].tolist() == [0, 0]
+
+
+def test_what_is_stored_in_utc_tells_which_of_the_two_hours_was_shown(tmp_path):
+    rows = [
+        {
+            "number": f"I{number}", "sys_id": str(number), "short_description": "x",
+            "opened_at": {"value": f"2025-10-26 0{number}:30:00", "display_value": "2025-10-26 02:30:00"},
+        }
+        for number in (0, 1)
+    ]  # fmt: skip
+    found = in_berlin(tmp_path, "x.json", json.dumps({"result": rows}), "servicenow")
+    assert found.events["time"].tolist() == [FIRST, SECOND]
+    assert TWICE not in found.notes
+
+
+def test_a_time_that_the_mapping_takes_from_another_field_is_an_interval_too(tmp_path):
+    text = "number,short_description,opened_at,sys_id,seen\nI1,x,2025-10-26 12:00:00,1,2025-10-26 02:30:00\n"
+    (event,) = in_berlin(tmp_path, "x.csv", text, "servicenow", columns={"time": "seen"}).events.itertuples()
+    assert (event.time_earliest, event.time_latest) == (FIRST, SECOND)
+    text = "number,short_description,opened_at,sys_id,seen\nI1,x,2025-10-26 02:30:00,1,2025-10-26 12:00:00\n"
+    (event,) = in_berlin(tmp_path, "x.csv", text, "servicenow", columns={"time": "seen"}).events.itertuples()
+    assert event.time == pd.Timestamp("2025-10-26T11:00Z")
+    assert pd.isna(event.time_earliest) and pd.isna(event.time_latest)
+
+
+def test_the_bounds_of_an_interval_are_as_wide_as_the_repeated_hour_leaves_them(tmp_path):
+    planned = "number,sys_class_name,short_description,sys_id,start_date,end_date,state\n"
+    row = "C1,change_request,x,1,2025-10-26 02:10:00,2025-10-26 02:50:00,-5\n"
+    events = in_berlin(
+        tmp_path,
+        "x.csv",
+        planned.replace("state", "state,opened_at") + row.replace("-5", "-5,2025-10-25 12:00:00"),
+        "servicenow",
+    ).events
+    work = events[events["kind"] == "config_change"].iloc[0]
+    assert work["time_earliest"] == pd.Timestamp("2025-10-26T00:10Z")
+    assert work["time_latest"] == pd.Timestamp("2025-10-26T01:50Z")
+
+
+def test_an_end_in_the_repeated_hour_is_refused_with_both_meanings(tmp_path):
+    text = "number,short_description,opened_at,sys_id,done\nI1,x,2025-10-26 01:00:00,1,2025-10-26 02:30:00\n"
+    with pytest.raises(InputError, match="is 2025-10-26 00:30 UTC or 2025-10-26 01:30 UTC: clocks go back"):
+        in_berlin(tmp_path, "x.csv", text, "servicenow", columns={"time_end": "done"})
+
+
+def test_bounds_that_a_plain_file_gives_are_as_wide_as_the_repeated_hour_leaves_them(tmp_path):
+    text = "time,time_earliest,time_latest,message\n,2025-10-26 02:10,2025-10-26 02:50,x\n"
+    (event,) = in_berlin(tmp_path, "x.csv", text, "csv", constant={"kind": "deploy"}).events.itertuples()
+    assert event.time_earliest == pd.Timestamp("2025-10-26T00:10Z")
+    assert event.time_latest == pd.Timestamp("2025-10-26T01:50Z")

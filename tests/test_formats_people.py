@@ -118,13 +118,14 @@ def test_slack_message_has_exact_time_name_place_and_id(tmp_path):
     assert item.fields["attributes"]["thread_ts"] == "1763464700.000100"
 
 
-def test_slack_edited_message_is_another_state(tmp_path):
+def test_slack_edit_of_a_message_is_an_event_of_its_own(tmp_path):
     plain = {"type": "message", "user": "U1", "text": "a", "ts": "1763464800.000200"}
     edited = plain | {"text": "b", "edited": {"user": "U1", "ts": "1763464900.000000"}}
-    first, second = read(slack, workspace(tmp_path, {"general/2025-11-18.json": [plain, edited]}))
-    assert ns(first) == ns(second) == T * S + 200_000
-    assert second.native_id == f"{first.native_id}:1763464900.000000"
-    assert second.fields["attributes"]["edited_by"] == "Asha Rao"
+    first, again, edit = read(slack, workspace(tmp_path, {"general/2025-11-18.json": [plain, edited]}))
+    assert ns(first) == ns(again) == T * S + 200_000 and ns(edit) == (T + 100) * S
+    assert again.native_id == first.native_id and edit.native_id == f"{first.native_id}:1763464900.000000"
+    assert (edit.fields["actor"], edit.fields["message"]) == ("Asha Rao", "(edited) b")
+    assert again.fields["attributes"]["edited_by"] == "Asha Rao"
 
 
 def test_slack_words_of_bots_blocks_and_files_are_found(tmp_path):
@@ -229,17 +230,18 @@ def chat_message(**more: object) -> dict:
     }
 
 
-def test_teams_html_becomes_text_and_states_differ(tmp_path):
+def test_teams_html_becomes_text_and_a_deletion_is_an_event_of_its_own(tmp_path):
     later = chat_message(lastModifiedDateTime="2025-11-18T11:30:00Z", deletedDateTime="2025-11-18T11:30:00Z",
                          body={"contentType": "html", "content": ""})  # fmt: skip
     system = chat_message(id="2", **{"from": None}, body={"contentType": "html", "content": "<systemEventMessage/>"},
                           messageType="systemEventMessage", eventDetail={"@odata.type": "#microsoft.graph.membersAddedEventMessageDetail"})  # fmt: skip
-    first, second, third = read(teams, put(tmp_path, "t.json", {"value": [chat_message(), later, system]}))
+    first, second, gone, third = read(teams, put(tmp_path, "t.json", {"value": [chat_message(), later, system]}))
     assert first.fields["message"] == "Rolled back & green\nbye"
     assert (ns(first), first.fields["actor"], first.fields["ref"]) == (T * S + 123_000_000, "Asha Rao", "1763464800123")
     assert second.fields["message"] == "(deleted)"
     assert (third.fields["message"], third.fields["actor"]) == ("members added", "")
-    assert len({first.native_id, second.native_id, third.native_id}) == 3
+    assert second.native_id == first.native_id and ns(gone) == (T + 600) * S
+    assert len({first.native_id, gone.native_id, third.native_id}) == 3
 
 
 def test_teams_same_id_in_two_channels_is_two_messages(tmp_path):

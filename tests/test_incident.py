@@ -356,3 +356,32 @@ def test_conclusions_behind_a_link_that_leaves_the_folder_are_not_read(tmp_path)
 def test_the_file_itself_may_be_named_instead_of_its_folder(tmp_path):
     folder = incident.new("case-1", tmp_path)
     assert incident.load(folder / "incident.yaml").folder == folder
+
+
+@pytest.mark.parametrize(
+    ("section", "empty"),
+    [("sources", []), ("dependencies", []), ("people", []), ("missing", []), ("milestones", {}), ("harmful", {})],
+)
+@pytest.mark.parametrize("null", ["", " null", " ~"])
+def test_a_list_or_section_with_nothing_behind_it_is_empty(tmp_path, section, empty, null):
+    folder = incident.new("case-1", tmp_path)
+    lines = (folder / "incident.yaml").read_text().splitlines()
+    kept = [line for line in lines if not line.startswith((f"{section}:", "impact:", "  affected_", "  cost:"))]
+    (folder / "incident.yaml").write_text("\n".join([*kept, f"{section}:{null}", "impact:"]))
+    found = incident.load(folder).file
+    assert getattr(found, section) == empty
+    assert found.impact.affected_users.value is None
+
+
+def test_the_parts_of_a_source_may_stand_empty_but_a_word_that_is_needed_may_not(tmp_path):
+    folder = incident.new("case-1", tmp_path)
+    (folder / "sources" / "a.csv").write_text("time,message\n")
+    text = "\n".join(
+        line for line in (folder / "incident.yaml").read_text().splitlines() if not line.startswith("sources:")
+    )
+    entry = "\nsources:\n  - id: a\n    file: sources/a.csv\n    columns:\n    constant:\n    time:\n"
+    (folder / "incident.yaml").write_text(text + entry)
+    (source,) = incident.load(folder).file.sources
+    assert (source.columns, source.constant, source.time.format) == ({}, {}, "iso8601")
+    (folder / "incident.yaml").write_text(text + entry + "    reader:\n")
+    assert "reader" in incident.check(folder)[0]

@@ -82,3 +82,8 @@ def test_the_reader_can_give_the_axes():
 
     ax = Figure().subplots()
     assert draw(skews({"x": 1.0}), ax) is ax
+
+
+def test_the_title_counts_one_and_many():
+    assert draw(skews({"second": 3.0})).get_title(loc="left").startswith("1 pair of clocks: offset known of 1")
+    assert draw(skews({"second": 3.0, "near": 0.0})).get_title(loc="left").startswith("2 pairs of clocks")

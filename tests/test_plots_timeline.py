@@ -1,11 +1,14 @@
 """The timeline picture: what is drawn, not pixels."""
 
+import itertools
 import math
 
 import matplotlib.dates as mdates
 import numpy as np
 import pandas as pd
+import pytest
 from hypothesis import given, settings, strategies as st
+from matplotlib.figure import Figure
 
 from rca import schema, times
 from rca.plots import timeaxis
@@ -157,6 +160,27 @@ def test_records_folded_by_their_source_count_as_often_as_they_came():
     assert "at most 1,000;" in notes(draw(table))
 
 
+def test_records_of_which_only_the_first_and_the_last_are_known_are_spread_between_and_the_note_says_so():
+    table = events(["log"] * 400)
+    table["time"] = START + pd.to_timedelta([0] * 399 + [600], unit="min")
+    table.loc[0, ["time_end", "count"]] = [START + pd.Timedelta(minutes=600), 60_001]
+    ax = draw(table)
+    assert "known are spread evenly between (estimate)" in notes(ax)
+    (boxes,) = named(ax, "log record, many")
+    assert len(boxes.get_paths()) >= 220  # all but the margins
+    # Bins of 159 s begin 18 minutes, the margin, before the first: the seventh ends 33 s after it, at one every 0.6 s.
+    assert f"at most {398 + 55};" in notes(ax)
+    whole = draw(table.assign(time_end=pd.Series(pd.NaT, table.index, dtype=times.UTC)))
+    assert "estimate" not in notes(whole)
+    assert "at most 60,399;" in notes(whole)
+
+
+def test_one_thing_that_lasted_and_was_told_twice_is_not_spread():
+    table = events(["deploy"] * 400)
+    table["time_end"], table["count"] = table["time"] + pd.Timedelta(hours=9), 2
+    assert "estimate" not in notes(draw(table))
+
+
 def test_of_many_systems_those_with_alerts_and_changes_keep_their_lane():
     names = [f"busy{n:02d}" for n in range(30)] * 5 + ["quiet-a", "quiet-b"]
     ax = draw(events(["log"] * 150 + ["alert", "deploy"], names))
@@ -208,13 +232,58 @@ def test_an_even_timeline_has_no_shortened_stretch():
     assert not draw(table).texts
 
 
-def test_every_time_axis_shows_the_date():
-    for step in ("1ms", "1s", "1min", "1h", "1D", "40D", "700D"):
-        table = events(["alert"] * 12)
-        table["time"] = START + pd.Timedelta(step) * np.arange(12)
-        shown = [label.get_text() for label in draw(table).get_xticklabels()]
-        assert any("20" in label and "-" in label for label in shown), (step, shown)
-        assert 1 <= len(shown) <= 12
+SPANS = {
+    "1ms": ("09:00:00.000", 3), "1s": ("09:00:00.200", 5), "1min": ("09:00:10", 6), "1h": ("09:10", 6),
+    "1D": ("12:00", 7), "30D": ("2025-03-06", 6), "426D": ("2025-05", 7), "2922D": ("2026-01", 8),
+    "7300D": ("2030-01", 5), "50000D": ("2040-01", 6),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("span", SPANS)
+def test_every_time_axis_shows_the_date_and_enough_round_times(span):
+    table = events(["alert"] * 12)
+    table["time"] = START + pd.Timedelta(span) * np.arange(12) // 11
+    ax = draw(table)
+    ax.figure.canvas.draw()
+    shown = [label.get_text() for label in ax.get_xticklabels()]
+    first, least = SPANS[span]
+    assert any(label.startswith(first) for label in shown), shown
+    assert any("20" in label and "-" in label for label in shown), shown
+    assert least <= len(shown) <= 10, shown
+    assert len(set(shown)) == len(shown)
+    boxes = [label.get_window_extent() for label in ax.get_xticklabels()]
+    assert all(left.x1 < right.x0 for left, right in itertools.pairwise(boxes)), shown
+    places = [ax.transData.transform((x, 0))[0] for x in mdates.date2num(table["time"])]
+    assert places[-1] - places[0] > 0.9 * ax.bbox.width  # the events fill the axis
+
+
+@pytest.mark.parametrize("span", ["1ms", "1s", "1min", "1h"])
+def test_long_labels_beside_a_quiet_stretch_do_not_overlap(span):
+    table = events(["alert"] * 20)
+    parts = np.concatenate([np.arange(10) / 500, 1 + np.arange(10) / 500])
+    table["time"] = START + pd.to_timedelta((parts * pd.Timedelta(span).value).astype("int64"), unit="ns")
+    ax = draw(table)
+    ax.figure.canvas.draw()
+    boxes = [label.get_window_extent() for label in ax.get_xticklabels()]
+    assert all(left.x1 < right.x0 for left, right in itertools.pairwise(boxes))
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.integers(0, 4 * 10**18), st.integers(1, 5 * 10**18), st.lists(st.floats(0, 1), min_size=0, max_size=6),
+    st.integers(1, 10**6),
+)  # fmt: skip
+def test_an_axis_has_ticks_within_it_in_order_for_any_span_and_any_clusters(first, span, parts, size):
+    at = np.array(sorted({first, first + span, *(first + int(part * span) for part in parts)}), dtype=np.int64)
+    at = np.unique(np.concatenate([at, at + span // size]))
+    ax = Figure().subplots()
+    axis = timeaxis.scale(at, at, (int(at[0]), int(at[-1])))
+    timeaxis.set_axis(ax, axis)
+    ticks = ax.get_xticks()
+    assert 1 <= len(ticks) <= 12
+    assert (np.diff(ticks) > 0).all()
+    assert axis.times[0] <= ticks[0] and ticks[-1] <= axis.times[-1]
+    assert not any(start < tick < end for tick in ticks for start, end in axis.quiet)
 
 
 @settings(max_examples=60, deadline=None)

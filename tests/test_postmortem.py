@@ -1,5 +1,6 @@
 """The whole line: two incidents of ours from raw exports to a report, as a user would run it."""
 
+import hashlib
 import json
 import re
 import shutil
@@ -12,6 +13,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from rca import annotations
 from rca.training.fraud import plan
 
 ROOT = Path(__file__).parent.parent
@@ -162,6 +164,72 @@ def test_a_new_incident_from_the_template_makes_a_report(tmp_path):
     assert rca("new", "mine", cwd=tmp_path).returncode == 0
     done = rca("report", "datasets/mine", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
+    page = (tmp_path / "reports" / "mine" / "postmortem.html").read_text()
+    assert "No milestone is declared, so no duration or phase is known." in page
+    assert "No event to list: nothing is imported yet" in page
+    tables = {path.stem for path in (tmp_path / "reports" / "mine" / "tables").iterdir()}
+    assert not tables & {"milestones", "durations", "phases", "events", "annotations"}
+
+
+def seen_by_two_clocks(folder):
+    """Put in a web server that is 90 s ahead of its gateway, and a job that wrote local time as if it were UTC."""
+    begin, rows = pd.Timestamp("2025-10-25T09:00"), {"web": ["at,text,trace,who"], "gateway": ["at,text,trace,who"]}
+    for n in range(20):
+        trace, seen = hashlib.md5(b"%d" % n, usedforsecurity=False).hexdigest(), begin + n * pd.Timedelta("7min")
+        ahead = pd.Timedelta(90_000 + 37 * n % 100, unit="ms")
+        rows["web"].append(f"{(seen + ahead).isoformat()},scored,{trace},Jane Doe")
+        rows["gateway"].append(f"{seen.isoformat()},asked,{trace},")
+    local = pd.date_range("2025-10-25T22:00Z", periods=60, freq="5min").tz_convert("Europe/Berlin").tz_localize(None)
+    rows["job"] = ["at,text,trace,who", *(f"{moment.isoformat()},tick {n},," for n, moment in enumerate(local))]
+    described = ["people: [{name: Jane Doe, role: data engineer}]", "sources:"]
+    for name, lines in rows.items():
+        (folder / "sources").mkdir(exist_ok=True)
+        (folder / "sources" / f"{name}.csv").write_text("\n".join(lines))
+        described.append(
+            f"  - {{id: {name}, file: sources/{name}.csv, constant: {{system: my-model, kind: log}}, time: {{zone: UTC}},"
+            " columns: {time: at, message: text, trace_id: trace, actor: who}}"
+        )
+    text = (folder / "incident.yaml").read_text().splitlines()
+    kept = [line for line in text if not line.startswith(("sources:", "people:"))]
+    (folder / "incident.yaml").write_text("\n".join([*kept, *described]))
+
+
+def test_clocks_that_disagree_and_annotations_stand_in_the_page_of_what_happened_when(tmp_path):
+    assert rca("new", "mine", cwd=tmp_path).returncode == 0
+    folder = tmp_path / "datasets" / "mine"
+    seen_by_two_clocks(folder)
+    said = rca("annotate", folder, "web.csv row 3", "--note", "Jane Doe saw it", "--by", "Jane Doe", cwd=tmp_path)
+    assert said.returncode == 0, said.stderr
+    annotations.add(folder, "f" * 16, tag="of an earlier import", author="SRE")
+    done = rca("run", "what-happened-when", folder, "-p", "zone=Europe/Berlin", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    report = tmp_path / "reports" / "mine" / "what-happened-when"
+    (clock,) = table(report, "clocks").to_dict("records")
+    assert (clock["source_a"], clock["source_b"], clock["anchors"]) == ("gateway", "web", 20)
+    assert clock["verdict"] == "a correction is proposed"
+    bounds = [pd.Timedelta(clock[name]) for name in ("low", "offset", "high")]
+    assert bounds == sorted(bounds)
+    assert all(abs(bound + pd.Timedelta("90s")) < pd.Timedelta("200ms") for bound in bounds)  # 0 to 99 ms are noise
+    assert (report / "images" / "clocks.png").exists()
+    jumps = table(report, "clock_jumps")
+    assert jumps[["source", "change"]].to_numpy().tolist() == [["job", "hour repeated"]]
+    assert "the clocks of Europe/Berlin go back on 2025-10-26" in jumps["note"][0]
+    noted = table(report, "annotations")
+    assert noted["text"].str.contains("saw it|of an earlier import").all()
+    assert noted["remark"].tolist() == ["", "the event is not among the exports"]
+    assert noted["by"][0].startswith("data engineer (P-")
+    for file, text in texts(report).items():
+        assert "jane" not in text.lower(), file
+
+
+def test_clocks_that_share_nothing_are_one_sentence_and_no_annotation_is_no_table(outage):
+    done = rca("run", "what-happened-when", OUTAGE, cwd=outage.parent.parent)
+    assert done.returncode == 0, done.stderr
+    report = outage / "what-happened-when"
+    page = (report / "what-happened-when.html").read_text()
+    assert "No jump of a clock was found" in page
+    assert not {path.stem for path in (report / "tables").iterdir()} & {"clock_jumps", "annotations"}
+    assert "noted on events" not in page
 
 
 def test_names_in_file_names_and_groups_neither_break_nor_reach_the_report(tmp_path):

@@ -1,6 +1,7 @@
 """Queries over stored events: the same answers as plain Python gives over all of them, and only what is needed is read."""
 
 import hashlib
+import itertools
 import json
 from collections import Counter, defaultdict
 
@@ -115,7 +116,8 @@ def test_answers_are_those_of_plain_python(
         ns = row["time_ns"]
         bins[None if ns is None else ns // (3 * SECOND // 2) * (3 * SECOND // 2), row["system"]] += row["count"]
     got = query.histogram(path, *edges, pd.Timedelta("1.5s"), "system", **how)
-    assert list(got.columns) == ["time", "group", "count"]
+    assert list(got.columns) == ["time", "group", "count", "estimated"]
+    assert not got["estimated"].any()
     assert [
         (None if pd.isna(row.time) else row.time.value, row.group, row.count)
         for row in got.itertuples(index=False, name="R")
@@ -226,6 +228,95 @@ def test_a_step_that_gives_too_many_rows_is_refused(store, monkeypatch):
     with pytest.raises(InputError, match=r"more than 3 rows; take a longer step"):
         query.histogram(path, step=pd.Timedelta(1, "ns"))
     assert len(query.histogram(path, step=pd.Timedelta(2, "ns"))) == 2
+
+
+# Series: rows that stand for several happenings from a first to a last time
+
+
+SERIES = st.lists(
+    st.fixed_dictionaries(
+        {
+            "time_ns": st.none() | st.integers(-40, 40).map(lambda part: part * SECOND // 4 - 1),
+            "time_end_ns": st.none() | st.integers(-40, 80).map(lambda part: part * SECOND // 4 - 1),
+            "count": st.integers(1, 5) | st.integers(1, 400),
+            "source": st.sampled_from(["a", "b"]),
+            "kind": st.sampled_from(["log", "deploy"]),
+        }
+    ),
+    max_size=5,
+)
+NEAR = st.none() | st.integers(-60, 90).map(lambda part: part * SECOND // 6)
+
+
+def placed(row):
+    """Every happening of a row of source "a", each with whether its place is an estimate; in plain Python."""
+    first, last, n = row["time_ns"], row["time_end_ns"], row["count"]
+    if row["source"] != "a" or first is None or last is None or last <= first or n == 1:
+        return [(first, False)] * n
+    return [(first + number * (last - first) // (n - 1), 0 < number < n - 1) for number in range(n)]
+
+
+@settings(max_examples=60, deadline=None)
+@given(SERIES, NEAR, NEAR, st.sampled_from([1, SECOND // 3, SECOND, 7 * SECOND, 100 * SECOND]), st.booleans())
+def test_happenings_of_a_series_are_those_placed_one_by_one(tmp_path_factory, events, start, end, step, by_kind):
+    if start is not None and end is not None and start >= end:
+        start = None
+    rows = rows_of(*events)
+    path = write(tmp_path_factory.mktemp("q") / "events.parquet", rows)
+    edges = [None if edge is None else at(edge) for edge in (start, end)]
+    expected = defaultdict(lambda: [0, 0])
+    for row in rows:
+        for ns, is_estimate in placed(row):
+            if ns is None or ((start is None or ns >= start) and (end is None or ns < end)):
+                cell = expected[None if ns is None else ns // step * step, row["kind"] if by_kind else ""]
+                cell[0] += 1
+                cell[1] += is_estimate
+    got = query.histogram(path, *edges, pd.Timedelta(step, "ns"), "kind" if by_kind else None, series=["a"])
+    found = {
+        (None if pd.isna(row.time) else row.time.value, row.group): [row.count, row.estimated]
+        for row in got.itertuples()
+    }
+    assert found == dict(expected)
+    assert len(found) == len(got)
+
+
+def test_a_series_keeps_its_total_its_first_and_its_last_and_is_even_between(store):
+    path = store({"count": 100, "time_end_ns": BASE + 15 * 60 * SECOND}, {"count": 7, "source": "b"})
+    found = query.histogram(path, series=["a", "absent"])
+    assert found["count"].tolist() == [33 + 7, 33, 33, 1]
+    assert found["estimated"].tolist() == [32, 33, 33, 0]
+    whole = query.histogram(path)
+    assert (whole["count"].tolist(), whole["estimated"].tolist()) == ([107], [0])
+
+
+def test_what_began_before_the_window_and_goes_on_in_it_is_counted_there_in_part(store):
+    path = store({"count": 61, "time_end_ns": BASE + 60 * 60 * SECOND})
+    edges = [at(BASE + minute * 60 * SECOND) for minute in (0, 10, 25, 61)]
+    parts = [query.histogram(path, *pair, series=["a"])["count"].sum() for pair in itertools.pairwise(edges)]
+    assert parts == [10, 15, 36]
+
+
+def test_numbers_past_64_bits_of_a_series_are_exact(store):
+    n, year = 10**17, 365 * 86_400 * SECOND
+    path = store({"count": n, "time_end_ns": BASE + year})
+    found = query.histogram(path, at(BASE), at(BASE + year), pd.Timedelta("1D"), series=["a"])
+    days = [BASE, *(edge for edge in range(BASE // (86_400 * SECOND) * 86_400 * SECOND, BASE + year, 86_400 * SECOND))]
+    days = sorted({edge for edge in days if edge >= BASE})
+    before = [-(-(edge - BASE) * (n - 1) // year) for edge in [*days, BASE + year]]
+    assert found["count"].tolist() == [high - low for low, high in itertools.pairwise(before)]
+
+
+def test_a_step_that_cuts_a_series_into_too_many_is_refused_before_it_is_cut(store):
+    path = store({"count": 10**12, "time_end_ns": BASE + 3600 * SECOND})
+    with pytest.raises(InputError, match=r"more than 1,000,000 rows; take a longer step or a shorter window"):
+        query.histogram(path, step=pd.Timedelta(1, "ns"), series=["a"])
+    second = at(BASE), at(BASE + SECOND)
+    assert query.histogram(path, *second, pd.Timedelta("1ms"), series=["a"])["count"].sum() == -(-(10**12 - 1) // 3600)
+
+
+def test_series_are_a_list_of_sources(store):
+    with pytest.raises(InputError, match="series 'a': expected a list of ids of sources"):
+        query.histogram(store({}), series="a")
 
 
 # Repeats

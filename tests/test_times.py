@@ -706,3 +706,34 @@ def test_what_is_no_day_has_no_constant_offset(day):
     assert times.constant_offset("Europe/Berlin", day) is None
     with pytest.raises(UnknownName):
         times.constant_offset("Europe/Berln", day)
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Africa/Casablanca"])
+def test_a_zone_taken_as_either_side_reads_the_repeated_hour_one_way_and_all_else_as_the_zone(zone):
+    changes = times.clock_changes(zone, pd.Timestamp("2025-01-01T00:00Z"), pd.Timestamp("2026-01-01T00:00Z"))
+    assert set(changes["change"]) == {"skipped", "repeated"}
+    for row in changes.itertuples():
+        wall = row.local_start + (row.local_end - row.local_start) / 2
+        text = wall.isoformat(sep=" ")
+        if row.change == "skipped":
+            for side in times.sides(zone):
+                with pytest.raises(InputError, match="skip it"):
+                    times.moment(text, zone_name=side)
+            continue
+        # the standard library's own fold is the judge
+        place = ZoneInfo(zone)
+        both = [pd.Timestamp(wall.to_pydatetime().replace(tzinfo=place, fold=fold)) for fold in (0, 1)]
+        read = [times.moment(text, zone_name=side) for side in times.sides(zone)]
+        assert [moment.ns for moment in read] == [stamp.tz_convert("UTC").value for stamp in both]
+        assert {moment.basis for moment in read} == {"declared"}
+        with pytest.raises(times.RepeatedHour, match=times.TWICE) as caught:
+            times.moment(text, zone_name=zone)
+        assert [caught.value.first, caught.value.second] == [moment.ns for moment in read]
+        later = (wall + pd.Timedelta("7D")).isoformat()
+        assert len({times.moment(later, zone_name=name).ns for name in (zone, *times.sides(zone))}) == 1
+
+
+def test_nobody_can_declare_one_side_of_a_zone():
+    for name in times.sides("Europe/Berlin"):
+        with pytest.raises(InputError, match="unknown time zone"):
+            times.zone(name)

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rca import __version__
-from rca.cli import custody, exports
+from rca.cli import annotate, custody, exports
 from rca.cli.app import Folder, Out, Trust, WithNames, app
 from rca.errors import AnalysisError, InputError
 
 if TYPE_CHECKING:
     from rca.report import Outcome
 
-__all__ = ["app", "custody", "exports", "main"]
+__all__ = ["annotate", "app", "custody", "exports", "main"]
 
 
 def _version(asked: bool) -> None:
@@ -51,13 +51,14 @@ def new(
     from rca import incident
 
     folder = incident.new(incident_id, where)
-    typer.echo(f"{folder}: put raw exports into {folder / 'sources'}, then describe them in {folder / 'incident.yaml'}")
+    typer.echo(f"{folder}: add raw exports with `rca import`; `rca check` lists what is still to be filled in")
 
 
 @app.command()
 def check(path: Folder, trust: Trust = False) -> None:
-    """Read an incident folder and list everything that is wrong with it."""
+    """Read an incident folder and list everything that is wrong with it, or is still to be filled in."""
     from rca import incident
+    from rca.incident.unfilled import empty, unfilled
     from rca.report import opening
 
     found = incident.load(path)
@@ -69,11 +70,12 @@ def check(path: Folder, trust: Trust = False) -> None:
         "dependencies": len(records.dependencies),
     }
     typer.echo(f"{path}: no problems; {', '.join(f'{number:,} {what}' for what, number in counts.items())}")
-    wanted = {"symptom": found.file.symptom, "windows": found.file.windows, "milestones": found.file.milestones}
-    unset = [name for name, value in wanted.items() if not value]
-    notes = [f"incident.yaml does not say yet: {', '.join(unset)}"] if unset else []
-    for note in (*notes, *records.notes):
-        typer.echo(f"note: {note}")
+    blank = unfilled(found)
+    for line in blank:
+        typer.echo(f"fill in: {line}")
+    for note in (*empty(found), *records.notes):
+        if note not in blank:
+            typer.echo(f"note: {note}")
 
 
 @app.command()

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from rca.cli.app import By, Folder, app
-from rca.errors import InputError
+from rca.errors import InputError, MissingFile
 
 __all__ = ["manifest", "redact", "seal", "verify"]
 
@@ -32,15 +32,17 @@ def verify(
     path: Annotated[Path, typer.Argument(metavar="PATH", help="An incident folder, or a sealed archive (.zip).")],
     head: Annotated[str, typer.Option("--head", help="Hash of the custody log's last line, as noted elsewhere.")] = "",
 ) -> None:
-    """Name every difference between files, manifest and custody log; exit code 1 if there is one."""
+    """Name every difference between files, manifest and custody log: exit code 1 if there is one, 2 without either."""
     from rca import custody, evidence
 
     if path.suffix == ".zip":
         differences, good = custody.check_seal(path), "as sealed"
+    elif not (path / "incident.yaml").is_file():
+        raise MissingFile(f"{path}: no incident.yaml there; wanted an incident folder or a sealed archive (.zip)")
     else:
-        logged = bool(head) or (path / custody.LOG).exists()
+        logged = bool(head) or (path / custody.LOG).exists() or not (path / evidence.MANIFEST).exists()
         differences = custody.verify_all(path, head=head) if logged else evidence.verify(path)
-        good = f"{len(evidence.recorded(path))} files as recorded"
+        good = "" if differences else f"{len(evidence.recorded(path))} files as recorded"
         good += "" if logged else f"; there is no custody log, `rca manifest {path}` begins it"
     for line in differences:
         typer.echo(line, err=True)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -14,18 +15,10 @@ from rca.cli.app import By, Folder, app
 from rca.errors import InputError
 
 if TYPE_CHECKING:
+    from rca.incident.model import Windows
     from rca.sources.adding import Added
 
 __all__ = ["clocks", "import_", "pull", "sources", "timeline"]
-
-# What a message says -> the option that answers it, the most telling first.
-_ANSWERS = (
-    ("has no time zone", "--zone ZONE"),
-    ("year", "--year YEAR"),
-    ("has nothing for", "--column COLUMN=FIELD"),
-    ("is not a", "--time-format PATTERN"),
-    ("say rejected", "--rejected NUMBER"),
-)
 
 
 @app.command()
@@ -58,7 +51,9 @@ def import_(
     by: By = "",
 ) -> None:
     """Add exports to an incident: recognise, read, show what was understood, describe in incident.yaml."""
+    from rca import incident
     from rca.sources import adding
+    from rca.sources.questions import Unanswered
 
     time = {"format": form, "zone": zone, "year": year}
     given = {
@@ -66,15 +61,39 @@ def import_(
         "constant": {name: value for name, value in (("system", system), ("kind", kind)) if value},
         "time": {name: value for name, value in time.items() if value},
     }  # fmt: skip
-    problems = []
+    said = [name for name, value in (
+        ("--as", source_id), ("--reader", reader), ("--table", table), ("--zone", zone), ("--year", year),
+        ("--time-format", form), ("--system", system), ("--kind", kind), *(("--column", item) for item in column or []),
+        ("--rejected", rejected), ("--by", by),
+    ) if value for name in (name, str(value))]  # fmt: skip
+    during = incident.load(path).file.windows
+    problems: list[str] = []
+    asked: dict[tuple[str, ...], list[Path]] = {}
     for export in exports:
         try:
-            _say(adding.add(path, export, given=given, actor=by, progress=sys.stderr.isatty()))
+            _say(adding.add(path, export, given=given, actor=by, progress=sys.stderr.isatty()), during)
+        except Unanswered as error:
+            problems += error.problems
+            options = [word for answer in error.answers for word in (answer.option, answer.value)]
+            asked.setdefault(tuple(options), []).append(export)
         except InputError as error:
-            problems += str(error).splitlines()
+            problems += error.problems
+    if asked:
+        _ask(path, problems, asked, said)
     if problems:
-        said = [option for words, option in _ANSWERS if any(words in line for line in problems)]
-        raise InputError("\n".join([*problems, *([f"to answer, add {said[0]}"] if said else [])]))
+        raise InputError("\n".join(problems))
+
+
+def _ask(path: Path, problems: list[str], asked: dict[tuple[str, ...], list[Path]], said: list[str]) -> NoReturn:
+    """Say what is missing, and one line that gives all the answers as guessed."""
+    for line in problems:
+        typer.echo(f"rca: {line}", err=True)
+    typer.echo("rca: nothing of these files was added; where all guesses are right, this answers them:", err=True)
+    lines = [
+        shlex.join(["rca", "import", str(path), *map(str, files), *said, *options]) for options, files in asked.items()
+    ]
+    typer.echo(" && ".join(lines), err=True)
+    raise typer.Exit(2)
 
 
 def _pairs(texts: Sequence[str]) -> dict[str, list[str]]:
@@ -92,7 +111,7 @@ def _pairs(texts: Sequence[str]) -> dict[str, list[str]]:
     return out
 
 
-def _say(added: Added) -> None:
+def _say(added: Added, windows: Windows | None) -> None:
     from rca import times
 
     typer.echo(added.said)
@@ -103,15 +122,41 @@ def _say(added: Added) -> None:
         value = getattr(source, what)
         if value and (what != "table" or source.columns):
             typer.echo(f"  {what}: {value}")
-    typer.echo(f"  times: {source.time.format}, zone {report.zone}; clock {report.clock}")
     counts = (
         f"{report.rows:,} read, {report.kept:,} rows kept ({report.table}), {report.duplicates:,} duplicate,"
         f" {report.undated:,} undated, {report.rejected:,} rejected, {report.disordered:,} out of order"
     )
     typer.echo(f"  records: {counts}")
-    typer.echo(f"  from {times.show(report.first)} to {times.show(report.last)}")
+    typer.echo(f"  times: from {times.show(report.first)} to {times.show(report.last)}")
+    typer.echo(f"  zone: {report.zone}; format {source.time.format}; clock {report.clock}")
+    for line in _seen(added, windows):
+        typer.echo(f"  {line}")
     for note in report.notes:
         typer.echo(f"  note: {note}")
+
+
+def _seen(added: Added, windows: Windows | None) -> Iterator[str]:
+    """Yield how much of the incident window an export covers, and where it is silent for longest."""
+    import pandas as pd
+
+    from rca import schema, times, wording
+    from rca.systems import timeline
+
+    if added.times is None or added.source is None or added.times.empty:
+        return
+    stamps = pd.DataFrame({"source": added.source.id, "time": added.times})
+    found = timeline.gaps(schema.empty("events"), stamps, windows.during.span if windows else None)
+    if windows is None:
+        yield "incident window: not declared (windows: in incident.yaml)"
+    elif found.empty:
+        yield "incident window: no record of it"
+    for row in found.itertuples():
+        if windows is not None:
+            share = f"{row.coverage:.0%} covered" if pd.notna(row.coverage) else "too few records to say how covered"
+            yield f"incident window: {share}; {row.records:,} different times in it"
+        where = f"from {times.show(row.gap_start)} to {times.show(row.gap_end)}"
+        unusual = ", unusual for it" if row.unusual else ""
+        yield f"largest gap: {wording.duration(row.largest_gap)}{unusual}, {where}"
 
 
 @app.command()
@@ -133,7 +178,7 @@ def pull(
     from rca.sources import adding
     from rca.sources.formats import alertmanager, mlflow, prometheus
 
-    incident.load(path)
+    during = incident.load(path).file.windows
     with tempfile.TemporaryDirectory(prefix="rca-") as folder:
         into = Path(folder)
         if system == "prometheus":
@@ -146,25 +191,28 @@ def pull(
         else:
             near = did_you_mean(system, ["prometheus", "alertmanager", "mlflow"])
             raise UnknownName(f"no live pull from {system!r}{near}")
-        _say(adding.add(path, file, given={"id": source_id, "reader": system}, actor=by))
+        _say(adding.add(path, file, given={"id": source_id, "reader": system}, actor=by), during)
 
 
 @app.command()
 def timeline(
     path: Folder,
-    start: Annotated[str, typer.Option("--from", help="ISO 8601 with an offset; default: the first event.")] = "",
-    end: Annotated[str, typer.Option("--to", help="ISO 8601 with an offset; default: the last event.")] = "",
+    start: Annotated[str, typer.Option("--from", help="ISO 8601; default: the first event.")] = "",
+    end: Annotated[str, typer.Option("--to", help="ISO 8601; default: the last event.")] = "",
+    zone: Annotated[
+        str, typer.Option("--zone", help="IANA zone of what is shown, and of --from and --to without an offset.")
+    ] = "",
     system: Annotated[list[str] | None, typer.Option("--system", help="Only this system; may be repeated.")] = None,
     kind: Annotated[list[str] | None, typer.Option("--kind", help="Only this kind; may be repeated.")] = None,
     search: Annotated[str, typer.Option("--search", help="Text that the message contains.")] = "",
     step: Annotated[str, typer.Option("--step", help="Count events in steps, such as 5min, in place of listing.")] = "",
-    limit: Annotated[int, typer.Option("--limit", help="Rows at most; default 200 to show, all to write.")] = 0,
+    limit: Annotated[int, typer.Option("--limit", help="At most; default 200 events, 1000 counts; all to --out.")] = 0,
     out: Annotated[Path | None, typer.Option("--out", help="Write them for Timesketch: .csv or .jsonl.")] = None,
 ) -> None:
     """List, search, count or export the events of an incident, however many there are."""
     from rca.cli import looking
 
-    looking.look(path, start, end, system or [], kind or [], search, step, limit, out)
+    looking.look(path, start, end, system or [], kind or [], search, step, limit, out, zone)
 
 
 @app.command()

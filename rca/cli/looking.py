@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +12,15 @@ import pandas as pd
 import typer
 
 from rca import files, incident, sources, times, wording, yamledit
+from rca.cli.listing import Clock, one_line
 from rca.errors import InputError, UnknownName, did_you_mean, shorten
 from rca.incident.load import INCIDENT
 
 __all__ = ["clocks", "look", "step_of"]
 
+_SHOWN, _COUNTED = 200, 1000  # events, and counts, unless --limit says otherwise
 _WRITTEN = 1_000_000  # rows of one file for Timesketch
+_SERIES = ("kubernetes",)  # formats whose rows stand for `count` happenings from time to time_end
 
 
 def look(
@@ -28,40 +33,111 @@ def look(
     step: str,
     limit: int,
     out: Path | None,
+    zone: str = "",
 ) -> None:
-    """List, count or write the events of an incident."""
+    """List, count or write the events of an incident; `zone` is that of `start`, `end` and what is shown."""
     from rca.sources import interchange, query
+    from rca.sources.query.conditions import check_limit
 
+    if step and out is not None:
+        raise InputError("--out writes events; leave out --step")
+    if zone:
+        times.zone(zone)
+    check_limit(limit or 1)
+    first, last = (_moment(text, name, zone) for text, name in ((start, "--from"), (end, "--to")))
     found = incident.load(path)
-    stored = sources.store(found, progress=False)
-    first = times.parse(start, where="--from") if start else None
-    last = times.parse(end, where="--to") if end else None
+    stored = sources.store(found, progress=sys.stderr.isatty())
+    series = [source.id for source in found.file.sources if source.reader in _SERIES]
     how: dict[str, Any] = {"systems": tuple(systems), "kinds": tuple(kinds), "text": search}
     if step:
-        counts = query.histogram(stored, first, last, step=step_of(step), by="kind", **how)
-        for row in counts.itertuples(index=False):
-            begin, *rest = row
-            typer.echo("  ".join([times.show(begin), *map(str, rest)]))
+        counts = query.histogram(stored, first, last, step=step_of(step), by="kind", series=series, **how)
+        shown = counts[: limit or _COUNTED]
+        _show(_counted(shown, counts, zone), zone)
+        _more(len(shown), len(counts), "rows")
         return
-    found_events = query.window(stored, first, last, limit=limit or (200 if out is None else _WRITTEN), **how)
-    seen, total = found_events.rows, found_events.total
+    found_events = query.window(stored, first, last, limit=limit or (_SHOWN if out is None else _WRITTEN), **how)
     if out is not None:
-        typer.echo(interchange.to_timesketch(seen, out))
-    else:
-        for row in seen.itertuples(index=False):
-            many = f" (x{row.count})" if row.count > 1 else ""
-            typer.echo(
-                f"{times.show(row.time):24} {row.system:20.20} {row.kind:14.14} {row.message}{many}  [{row.locator}]"
-            )
-    if total > len(seen):
-        typer.echo(f"{len(seen):,} of {total:,} events; --limit shows more", err=True)
+        typer.echo(interchange.to_timesketch(found_events.rows, out))
+    elif found_events.total:
+        _show(_listed(found_events.rows, series, zone), zone)
+    _more(len(found_events.rows), found_events.total, "events")
+    if found_events.undated and (start or end):
+        typer.echo(f"{found_events.undated:,} more have no exact time; leave out --from and --to to see them", err=True)
+
+
+def _moment(text: str, option: str, zone: str) -> pd.Timestamp | None:
+    """Return the time that an option gives; in `zone` where it names none itself."""
+    if not text:
+        return None
+    try:
+        if not zone:
+            return times.parse(text, where=option)
+        ns = times.moment(text, zone_name=zone).ns
+    except InputError as error:
+        said = str(error).removeprefix("time: ").removeprefix(f"{option}: ")
+        raise InputError(f"{option}: {said}{', or say --zone ZONE' * ('no time zone' in said)}") from error
+    if ns is None:
+        raise InputError(f"{option} is empty")
+    return pd.Timestamp(ns, tz="UTC")
+
+
+def _show(lines: Sequence[str], zone: str) -> None:
+    if zone:
+        typer.echo(f"times in {zone}")
+    if lines:
+        typer.echo("\n".join(lines))
+
+
+def _more(shown: int, total: int, what: str) -> None:
+    """Say on standard error how many there are when not all are shown, or that there are none."""
+    if total > shown:
+        typer.echo(f"{shown:,} of {total:,} {what}; --limit shows more", err=True)
+    elif not total:
+        typer.echo("no events", err=True)
+
+
+def _listed(rows: pd.DataFrame, series: Sequence[str], zone: str) -> list[str]:
+    """Return a line for each event."""
+    intervals = rows["time"].isna() & rows["time_earliest"].notna() & rows["time_latest"].notna()
+    repeated = rows["source"].isin(series) & (rows["count"] > 1) & rows["time_end"].notna()
+    ends = [rows.loc[intervals, name] for name in ("time_earliest", "time_latest")]
+    clock = Clock.of(rows["time"], *ends, rows.loc[repeated, "time_end"], zone=zone)
+    lines = []
+    for row, is_interval, is_series in zip(rows.itertuples(index=False), intervals, repeated, strict=True):
+        when = f"{clock(row.time_earliest)} to {clock(row.time_latest)}" if is_interval else clock(row.time)
+        many = f" (x{row.count}{f' until {clock(row.time_end)}' * is_series})" if row.count > 1 else ""
+        system, message, place = one_line(row.system), one_line(row.message), one_line(row.locator)
+        lines.append(f"{when:{clock.width}} {system:20.20} {row.kind:14.14} {message}{many}  [{place}]")
+    return lines
+
+
+def _counted(shown: pd.DataFrame, counts: pd.DataFrame, zone: str) -> list[str]:
+    """Return a line for each stretch and kind, and what of all counts is an estimate."""
+    clock = Clock.of(shown["time"], zone=zone)
+    lines = [
+        f"{clock(row.time):{clock.width}}  {row.group:14}  {row.count:>7}{_part(row.estimated)}"
+        for row in shown.itertuples(index=False)
+    ]
+    if spread := int(counts["estimated"].sum()):
+        lines.append(
+            f"by estimate: of {spread:,} of the {int(counts['count'].sum()):,} records only the first and the last"
+            " time are known; they are spread evenly between these"
+        )
+    return lines
+
+
+def _part(estimated: int) -> str:
+    return f"  ({estimated:,} of them by estimate)" if estimated else ""
 
 
 def step_of(text: str) -> pd.Timedelta:
     """Return a step such as ``5min``; a number without a unit is refused."""
     if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]+)? ?(ms|s|min|h|d)", text, re.ASCII):
         raise InputError(f"--step {shorten(text)}: expected a number and a unit: ms, s, min, h or d, such as 5min")
-    return pd.Timedelta(text)
+    try:
+        return pd.Timedelta(text.replace("d", "D")).as_unit("ns")
+    except (OverflowError, ValueError) as error:
+        raise InputError(f"--step {text} is too long") from error
 
 
 def clocks(path: Path, reference: str, accept: list[str], by: str) -> None:

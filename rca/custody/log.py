@@ -293,10 +293,20 @@ def verify_all(folder: str | Path, *, head: str = "") -> list[str]:
     Raises
     ------
     MissingFile
-        If there is no manifest.
+        If nothing was ever recorded: there is neither manifest nor log.
     """
-    now, before = evidence.present(folder), evidence.recorded(folder)
-    return [*evidence.differences(before, now), *_verify(Path(folder), head, now, before)]
+    now = evidence.present(folder)
+    if (Path(folder) / evidence.MANIFEST).exists():
+        before = evidence.recorded(folder)
+        return [*evidence.differences(before, now), *_verify(Path(folder), head, now, before)]
+    if not (Path(folder) / LOG).exists():
+        raise MissingFile(
+            f"{folder}: nothing to verify against: no {evidence.MANIFEST} and no {LOG}, so the hashes of the"
+            f" {len(now)} files in {' and '.join(f'{name}/' for name in evidence.RAW_FOLDERS)} were never recorded;"
+            f" `rca manifest {folder}` records them as they are now"
+        )
+    missing = f"{evidence.MANIFEST}: missing; {LOG} shows what was recorded, `rca manifest {folder}` writes it again"
+    return [missing, *_verify(Path(folder), head, now, {})]
 
 
 def _verify(folder: Path, head: str, now: Mapping[str, str], manifest: Mapping[str, str]) -> list[str]:

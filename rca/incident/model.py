@@ -11,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from rca import times, vocabulary
 from rca.errors import InputError, did_you_mean, shorten
 from rca.evidence import Evidence, Number, Record
-from rca.incident.source import Clock, Id, Source, Text, Time, TimeForm
+from rca.incident.source import Clock, Id, Part, Source, Text, Time, TimeForm
 from rca.yamlfile import Place, entries, repeated
 
 __all__ = [
@@ -78,7 +78,7 @@ class Symptom(Record):
     metric: Text
 
 
-class Milestone(Record):
+class Milestone(Part):
     """When something was reached: a time, or the interval that it lies in."""
 
     time: Time | None = None
@@ -96,7 +96,7 @@ class Milestone(Record):
         return self
 
 
-class Figure(Record):
+class Figure(Part):
     """A number with what it is a part of and where it comes from, or the words "not measured"."""
 
     value: Number | None = None
@@ -123,7 +123,7 @@ class Figure(Record):
         return self
 
 
-class Impact(Record):
+class Impact(Part):
     """Whom the incident reached; each figure with evidence, or not measured."""
 
     affected_users: Figure = Figure()
@@ -133,7 +133,7 @@ class Impact(Record):
     statement: str = ""
 
 
-class ModelPart(Record):
+class ModelPart(Part):
     """Models before and after, and data to compare them on (paths in the incident folder).
 
     Attributes
@@ -163,7 +163,7 @@ class ModelPart(Record):
     features: list[str] = []
 
 
-class Person(Record):
+class Person(Part):
     """Somebody whose name occurs in the exports; reports show the role and a pseudonym."""
 
     name: Text
@@ -171,7 +171,7 @@ class Person(Record):
     aliases: list[str] = []
 
 
-class IncidentFile(Record):
+class IncidentFile(Part):
     """All of ``incident.yaml``."""
 
     id: Id

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import pandas as pd
-from pydantic import BeforeValidator, Field, GetPydanticSchema, WithJsonSchema, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    Field,
+    GetPydanticSchema,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import core_schema
 
 from rca import times
 from rca.errors import shorten
 from rca.evidence import FileName, Number, Record
 
-__all__ = ["Clock", "Id", "Source", "Text", "Time", "TimeForm"]
+__all__ = ["Clock", "Id", "Part", "Source", "Text", "Time", "TimeForm"]
 
 
 # A pandas Timestamp that knows its JSON Schema: an ISO 8601 text with an offset.
@@ -45,6 +53,19 @@ def _as_time(value: object) -> pd.Timestamp:
     if not isinstance(value, str):
         raise ValueError(f"a time is text such as 2025-11-18T11:20:00Z, not {type(value).__name__}")
     return times.parse(value)
+
+
+class Part(Record):
+    """A record whose lists and sections may stand empty, as people write ``sources:`` with nothing behind it yet."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_is_default(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        kinds = (list, tuple, dict, BaseModel)
+        empty = {name for name, item in cls.model_fields.items() if isinstance(item.default, kinds)}
+        return {name: item for name, item in value.items() if item is not None or name not in empty}
 
 
 class TimeForm(Record):
@@ -115,7 +136,7 @@ class Clock(Record):
         return self
 
 
-class Source(Record):
+class Source(Part):
     """One kind of raw export, in one file or several, and how its fields map to a table of the schema.
 
     Attributes

@@ -142,6 +142,7 @@ def _mark(ax: Axes, row: dict[str, Any], place: float) -> None:
 def _title(table: pd.DataFrame) -> str:
     if table.empty:
         return "No clocks to compare: no record was seen by two of them."
-    what = "clocks" if "source" in table else "pairs of clocks"
+    one = len(table) == 1
+    what = f"clock{'' if one else 's'}" if "source" in table else f"pair{'' if one else 's'} of clocks"
     known = int(table["offset"].notna().sum())
     return f"{len(table)} {what}: offset known of {known}, correction proposed for {int(table['proposal'].sum())}"

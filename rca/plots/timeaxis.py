@@ -19,8 +19,21 @@ __all__ = ["Scale", "days", "scale", "set_axis"]
 Array = np.ndarray[Any, np.dtype[Any]]
 _ROOM = 0.05  # of the busy width, that a quiet stretch is given
 _MARGIN = 0.02  # of the busy width, that is left beside an event before a quiet stretch begins
-_TICKS, _APART = 9, 0.095
+_FILLED = 0.86  # of the axis, that labels may take
+_APART, _CHARACTER, _DATE = 0.095, 0.0105, 10  # of the axis between two ticks; more where labels exceed a date
 _DAY = 86_400 * 10**9
+_LEAST = 50_000  # ns left at either end; days as floats tell 0.3 microseconds apart
+_DECIMAL = (1, 2, 5, 10, 20, 50, 100, 200, 500)
+_ROUND = [
+    (unit, every)
+    for unit, each in (
+        ("us", _DECIMAL), ("ms", _DECIMAL), ("s", (1, 2, 5, 10, 15, 30)), ("m", (1, 2, 5, 10, 15, 30)),
+        ("h", (1, 2, 3, 6, 12)), ("D", (1, 2, 5, 10, 15)), ("M", (1, 2, 3, 6)), ("Y", _DECIMAL),
+    )
+    for every in each
+]  # fmt: skip
+_LENGTH = {unit: np.timedelta64(1, unit) for unit in ("us", "ms", "s", "m", "h", "D")}
+_LENGTH |= {"M": np.timedelta64(30, "D"), "Y": np.timedelta64(365, "D")}
 
 
 class Scale(NamedTuple):
@@ -64,11 +77,11 @@ def scale(starts: Array, ends: Array, limits: tuple[int, int]) -> Scale:
     """Return the axis for what lies from `starts` to `ends`, within `limits`, all in nanoseconds since 1970.
 
     A quiet stretch is shortened where nothing lies in it and it takes over 30 % of the axis, or such stretches
-    together over 75 %. A margin of 3 % of the rest, at least a minute, is left at either end.
+    together over 75 %. A margin of 3 % of the rest is left at either end, and a minute where all is of one instant.
     """
     quiet = _quiet(starts, ends, limits)
     busy = limits[1] - limits[0] - sum(end - start for start, end in quiet)
-    margin = max(busy * 3 // 100, 60 * 10**9)
+    margin = max(busy * 3 // 100, _LEAST) if busy else 60 * 10**9
     knots = [limits[0] - margin, *(edge for stretch in quiet for edge in stretch), limits[1] + margin]
     busy += 2 * margin
     lengths = [
@@ -85,6 +98,8 @@ def _quiet(starts: Array, ends: Array, limits: tuple[int, int]) -> list[tuple[in
     begin, reached = starts[order], np.maximum.accumulate(ends[order]) if len(ends) else ends
     empty = begin[1:] - reached[:-1]
     left = limits[1] - limits[0]
+    if left < 20 * _LEAST:
+        return []
     large = empty > left / 20
     if not large.any() or (empty.max() <= 0.3 * left and empty[large].sum() <= 0.75 * left):
         return []
@@ -104,9 +119,12 @@ def set_axis(ax: Axes, axis: Scale) -> None:
     if axis.quiet:
         ax.set_xscale("function", functions=(axis.place, axis.time))
     ax.set_xlim(axis.times[0], axis.times[-1])
-    ticks = _ticks(axis)
+    ticks, labels = _ticks(axis, _APART)
+    longest = max((len(line) for label in labels for line in label.split("\n")), default=0)
+    if longest > _DATE:
+        ticks, labels = _ticks(axis, _CHARACTER * longest)
     ax.xaxis.set_major_locator(FixedLocator(ticks))
-    ax.xaxis.set_major_formatter(FixedFormatter(_labels([mdates.num2date(tick, tz=dt.UTC) for tick in ticks])))
+    ax.xaxis.set_major_formatter(FixedFormatter(labels))
     for start, end in axis.quiet:
         ax.axvspan(start, end, facecolor="white", edgecolor="#BBBBBB", hatch="///", linewidth=0, zorder=2.5)
         middle = float(axis.time(axis.place([start, end]).mean()))
@@ -117,19 +135,46 @@ def set_axis(ax: Axes, axis: Scale) -> None:
         )  # fmt: skip
 
 
-def _ticks(axis: Scale) -> list[float]:
-    """Return times for ticks, none of them in a quiet stretch nor too near to another."""
+def _ticks(axis: Scale, apart: float) -> tuple[list[float], list[str]]:
+    """Return times for ticks and what stands there, none in a quiet stretch nor nearer to another than `apart`."""
     edges = [axis.times[0], *(edge for stretch in axis.quiet for edge in stretch), axis.times[-1]]
     found: list[float] = []
     for start, end in zip(edges[::2], edges[1::2], strict=True):
         share = float(np.diff(axis.place([start, end]))[0])
-        locator = mdates.AutoDateLocator(tz=dt.UTC, minticks=1, maxticks=max(1, round(_TICKS * share)))
-        values = locator.tick_values(*mdates.num2date([start, end], tz=dt.UTC))
-        inside = [float(value) for value in values if start <= value <= end] or [start + (end - start) / 2]
-        for value in inside:
-            if not found or axis.place(value) - axis.place(found[-1]) >= _APART:
+        inside = [
+            float(value)
+            for value in _round(start, end, max(1, round(_FILLED * share / apart)))
+            if start <= value <= end
+        ]
+        for value in inside or [start + (end - start) / 2]:
+            if not found or axis.place(value) - axis.place(found[-1]) >= apart:
                 found.append(value)
-    return found
+    return found, _labels([mdates.num2date(tick, tz=dt.UTC) for tick in found])
+
+
+def _round(start: float, end: float, most: int) -> Array:
+    """Return at most so many times, in days, at which a clock or calendar shows a round number, as even as can be."""
+    first, last = (np.datetime64(mdates.num2date(edge).replace(tzinfo=None), "us") for edge in (start, end))
+    finer = np.array([], "M8[us]")
+    for unit, every in _ROUND:
+        if (last - first) / (every * _LENGTH[unit]) > 4 * most + 4:
+            continue
+        times = np.arange(first.astype(f"M8[{unit}]"), last.astype(f"M8[{unit}]") + 1, dtype=f"M8[{unit}]")
+        times = times[_is_round(times, unit, every)].astype("M8[us]")
+        times = times[(times >= first) & (times <= last)]
+        if len(times) <= most:
+            chosen = times if len(times) else finer[len(finer) // 2 :][:most]
+            return np.asarray(mdates.date2num(chosen), dtype=float)
+        finer = times
+    return np.array([])
+
+
+def _is_round(times: Any, unit: str, every: int) -> Any:
+    """Return which times are round: days by their number in the month, so that each month begins anew."""
+    if unit == "D":
+        number = (times - times.astype("M8[M]").astype("M8[D]")).astype("int64")
+        return (number % every == 0) & ((number < 30) | (every == 1))
+    return (times.astype("int64") + (1970 if unit == "Y" else 0)) % every == 0
 
 
 def _labels(ticks: Sequence[dt.datetime]) -> list[str]:
@@ -140,7 +185,8 @@ def _labels(ticks: Sequence[dt.datetime]) -> list[str]:
     fine = any(tick.second or tick.microsecond for tick in ticks)
     clock = [f"{tick:%H:%M:%S}" if fine else f"{tick:%H:%M}" for tick in ticks]
     if fine and any(tick.microsecond for tick in ticks):
-        clock = [f"{tick:%H:%M:%S.%f}"[:-3] for tick in ticks]
+        digits = 3 if all(tick.microsecond % 1000 == 0 for tick in ticks) else 6
+        clock = [f"{tick:%H:%M:%S.%f}"[: 9 + digits] for tick in ticks]
     dates = [f"{tick:%Y-%m-%d}" for tick in ticks]
     return [
         hour if number and dates[number - 1] == date else f"{hour}\n{date}"

@@ -74,7 +74,8 @@ def timeline(
     -------
     Axes
         One collection of markers a group of kinds. Of a kind (or errors in logs) with more than 120 events in a lane
-        a density is drawn, its height by the log of their number; all others are drawn one by one. At most 12
+        a density is drawn, its height by the log of their number (a log record repeated from a first to a last time is
+        spread evenly over it, and a note says so); all others are drawn one by one. At most 12
         lanes: the systems with the most alerts, changes and signals, then the busiest; the rest share one, and
         a note names them. A long quiet stretch is drawn shortened, hatched and marked with its length.
     """
@@ -113,8 +114,9 @@ def _ns(column: pd.Series) -> pd.Series:
 def _placed(table: pd.DataFrame, milestones: pd.DataFrame | None) -> tuple[pd.DataFrame, list[str]]:
     """Return what is drawn, as numbers, and notes on what is not.
 
-    Columns ``at`` and ``until`` (nanoseconds; the interval, or twice the time), ``exact`` (ns of the time, or -1 where
-    not known), ``bar``, ``system``, ``kind``, ``group``, ``count``.
+    Columns ``at`` and ``until`` (nanoseconds; the interval, twice the time, or of repeated log records the first and
+    the last), ``exact`` (ns of the time, or 0 where not known), ``bar``, ``repeated``, ``system``, ``kind``, ``group``,
+    ``count``.
     """
     notes = []
     known, bar = table["time"].notna(), table["time_earliest"].notna() & table["time_latest"].notna()
@@ -129,9 +131,13 @@ def _placed(table: pd.DataFrame, milestones: pd.DataFrame | None) -> tuple[pd.Da
     start, end = (
         _ns(table.loc[seen, f"time_{name}"].where(bars, table.loc[seen, "time"])) for name in ("earliest", "latest")
     )
+    lasts = table["time_end"] - table["time"] > pd.Timedelta("1us")  # what places on the axis can tell apart
+    repeated = (table["count"] > 1) & lasts & (table["kind"] == "log") & ~bar
+    end = end.mask(repeated[seen], _ns(table.loc[seen, "time_end"].fillna(_EPOCH)))
     placed = pd.DataFrame({
         "at": start, "until": end, "known": known[seen], "exact": _ns(table.loc[seen, "time"].fillna(_EPOCH)),
-        "bar": bars, "system": table.loc[seen, "system"], "kind": kinds, "group": group, "count": table["count"][seen],
+        "bar": bars, "repeated": repeated[seen], "system": table.loc[seen, "system"], "kind": kinds, "group": group,
+        "count": table["count"][seen],
     })  # fmt: skip
     limits = _near(placed, milestones)
     if limits is None:
@@ -232,17 +238,10 @@ def _marks(ax: Axes, placed: pd.DataFrame, axis: Scale) -> list[str]:
 
 def _densities(ax: Axes, dense: pd.DataFrame, axis: Scale) -> list[str]:
     """Draw what is frequent as bars around the middle of its lane, the height by the log of the number."""
-    place = np.clip((axis.place(days(dense["exact"])) * _BINS).astype(int), 0, _BINS - 1)
     edges = axis.time(np.arange(_BINS + 1) / _BINS)
-    cell = dense["lane"].to_numpy() * _BINS + place
-    group, count, most = dense["group"].to_numpy(), dense["count"].to_numpy(), 0
-    tallied = {}
-    for key in _KINDS:
-        chosen = group == key
-        if chosen.any():
-            number = np.bincount(cell[chosen], weights=count[chosen])
-            tallied[key] = number
-            most = max(most, int(number.max()))
+    groups = dict(tuple(dense.groupby("group")))
+    tallied = {key: _tally(groups[key], edges, axis) for key in _KINDS if key in groups}
+    most = max(int(number.max()) for number in tallied.values())
     for key, number in tallied.items():
         where = np.flatnonzero(number)
         lane, step = np.divmod(where, _BINS)
@@ -256,7 +255,28 @@ def _densities(ax: Axes, dense: pd.DataFrame, axis: Scale) -> list[str]:
             autolim=False,
         )
     every = duration(pd.Timedelta(days=float(np.median(np.diff(edges)))))
-    return [f"Bars: more than {_MANY} of a kind, counted by {every}, at most {most:,}; height by the log of it."]
+    notes = [f"Bars: more than {_MANY} of a kind, counted by {every}, at most {most:,}; height by the log of it."]
+    if dense["repeated"].any():
+        notes.append(
+            "Records of which only the first and the last time are known are spread evenly between (estimate)."
+        )
+    return notes
+
+
+def _tally(dense: pd.DataFrame, edges: np.ndarray[Any, Any], axis: Scale) -> np.ndarray[Any, Any]:
+    """Return the number of records in each bin of each lane, one lane after the other."""
+    lanes, whole = int(dense["lane"].max()) + 1, dense[~dense["repeated"]]
+    place = np.clip((axis.place(days(whole["exact"])) * _BINS).astype(int), 0, _BINS - 1)
+    cell = whole["lane"].to_numpy() * _BINS + place
+    number = np.bincount(cell, weights=whole["count"], minlength=lanes * _BINS).reshape(lanes, _BINS)
+    several = dense[dense["repeated"]]
+    for begin in range(0, len(several), 4096):
+        rows = several[begin : begin + 4096]
+        first, last, count = days(rows["at"]), days(rows["until"]), rows["count"].to_numpy()
+        share = (edges[:, None] - first) / (last - first)  # of the stretch, before each edge
+        before = np.clip(np.ceil(share * (count - 1)), 0, count)
+        np.add.at(number, rows["lane"].to_numpy(), np.diff(before, axis=0).T)
+    return number.ravel()
 
 
 def _bars(ax: Axes, unsure: pd.DataFrame, axis: Scale) -> None:

@@ -7,19 +7,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from pydantic import BaseModel
 
-from rca import incident, modelfile, sources
+from rca import annotations as notes, incident, modelfile, schema, sources
 from rca.causes import fishbone, fmea, whys
 from rca.causes.language import Pseudonyms
 from rca.errors import InputError
 from rca.incident import Incident
+from rca.incident.unfilled import unfilled
 from rca.modelfile import ModelEvidence
 from rca.models import impact
 from rca.sources import Records
 from rca.systems import timeline
 
-__all__ = ["check", "hide", "load", "models", "pseudonyms"]
+__all__ = ["annotated", "check", "hide", "load", "models", "pseudonyms"]
 
 
 def load(path: str | Path, *, with_names: bool = False) -> tuple[Incident, Records]:
@@ -37,7 +39,8 @@ def load(path: str | Path, *, with_names: bool = False) -> tuple[Incident, Recor
     incident : Incident
         Every text replaced but ids of systems, sources and findings.
     records : Records
-        The tables of the exports, every text column replaced.
+        The tables of the exports, every text column replaced; the notes also name lines of the annotations that
+        cannot be read.
 
     Raises
     ------
@@ -50,12 +53,41 @@ def load(path: str | Path, *, with_names: bool = False) -> tuple[Incident, Recor
     says in which forms they are found, and in which not.
     """
     found = incident.load(path)
-    records = sources.read(found)
+    records = _read(found)
     if with_names:
         return found, records
     names = pseudonyms(found, records)
     tables = {name: names.frame(getattr(records, name)) for name in ("events", "metrics", "dependencies", "reports")}
     return hide(found, names), replace(records, **tables, notes=_hide(records.notes, names))
+
+
+def annotated(path: str | Path, *, with_names: bool = False) -> pd.DataFrame:
+    """Return the annotated events of an incident, with people as roles and pseudonyms.
+
+    Parameters
+    ----------
+    path : str or Path
+        The incident folder.
+    with_names : bool, default False
+        Keep the names as they are.
+
+    Returns
+    -------
+    DataFrame
+        As `rca.annotations.with_events`; an annotation of an event that is no longer there stays, with a remark.
+
+    Raises
+    ------
+    InputError
+        As `rca.incident.load` and `rca.sources.read`.
+    """
+    found = incident.load(path)
+    said = notes.table(found.folder)
+    if said.empty:
+        return notes.with_events(said, schema.empty("events"))
+    records = sources.read(found)
+    shown = notes.with_events(said, records.events)
+    return shown if with_names else pseudonyms(found, records).frame(shown)
 
 
 def hide(found: Incident, names: Pseudonyms) -> Incident:
@@ -120,7 +152,7 @@ def check(found: Incident, *, trust: bool = False) -> Records:
     problems: list[str] = []
     records: Records | None = None
     try:
-        records = sources.read(found)
+        records = _read(found)
     except InputError as error:
         problems += error.problems
     analysis = found.analysis
@@ -140,6 +172,12 @@ def check(found: Incident, *, trust: bool = False) -> Records:
         raise InputError("\n".join(dict.fromkeys(problems)))
     pseudonyms(found, records)
     return records
+
+
+def _read(found: Incident) -> Records:
+    """Return the exports; the notes also name values of the template and unreadable annotations."""
+    records = sources.read(found)
+    return replace(records, notes=(*unfilled(found), *records.notes, *notes.verify(found.folder)))
 
 
 def _impact(found: Incident, evidence: ModelEvidence) -> None:

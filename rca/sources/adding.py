@@ -10,19 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from pydantic import ValidationError
 
 from rca import custody, files, incident, yamledit
-from rca.errors import InputError, UnknownName, did_you_mean, raise_all, shorten
+from rca.errors import InputError, raise_all, shorten
 from rca.incident import Incident
 from rca.incident.load import INCIDENT
 from rca.incident.model import Source
-from rca.sources import batches, formats, recognise
-from rca.sources.engine import Imported, import_source
-from rca.sources.mapping import MAPPABLE
-from rca.sources.read import ImportReport, report
-from rca.sources.runs import Runs
-from rca.sources.stored import KEYS, connection
+from rca.sources import batches, derived, documents, recognise
+from rca.sources.questions import Answer, Unanswered, answered, ask
+from rca.sources.read import ImportReport
+from rca.sources.trial import attempt, checked, described, keep, tables
 
 __all__ = ["Added", "add"]
 
@@ -41,11 +38,14 @@ class Added:
         What was done, in a sentence.
     report : ImportReport or None
         Of this file alone.
+    times : Series or None
+        When this file has events or values, each time once, in order; UTC.
     """
 
     source: Source | None
     said: str
     report: ImportReport | None = None
+    times: pd.Series | None = None
 
 
 def add(
@@ -84,9 +84,17 @@ def add(
 
     Raises
     ------
+    Unanswered
+        An InputError: the file cannot be read without answers that only a person has, such as the zone of times
+        that name none, the kind of events, how many records may be unreadable. It lists all of them, each with
+        a guess; with the guesses the file can be read.
     InputError
-        If the file is not recognised, or cannot be read without an answer that only a person has: the zone of
-        times that name none, the kind of events, how many records may be unreadable.
+        If the file is not recognised, or no answer would help.
+
+    Notes
+    -----
+    What was read to try the file is kept as the incident's derived tables, when those of the other sources
+    are at hand: then the next reading parses nothing. A further piece of a source is read again with the others.
     """
     path, given = Path(path), dict(given or {})
     files.check_plain(path)
@@ -106,23 +114,116 @@ def _add(found: Incident, path: Path, given: dict[str, Any], actor: str, progres
                     f"; to read it otherwise, edit source {source.id} in incident.yaml" if any(given.values()) else ""
                 )
                 return Added(None, said + edit)
-    entry = _entry(path, given)
-    source = _source({"id": given.get("id") or _default_id(path, entry["reader"]), "file": path.name} | entry)
-    done, kept, conflicts = _trial(source, path, found.file.as_of, progress)
-    joined = None if given.get("id") else next((item for item in found.file.sources if _alike(item, source)), None)
-    name = _free_name(found, path, digest)
-    if joined is None:
-        taken = [item.id for item in found.file.sources]
-        source = source.model_copy(update={"id": _unused(source.id, taken), "file": [name]})
-        if given.get("id") in taken:
-            raise InputError(f"incident.yaml: source {given['id']!r} is there already; choose another --as")
+    with derived.workplace(found.folder) as work:
+        copy = work / "export" / path.name
+        _copy(path, copy)
+        if files.sha256(copy) != digest:
+            raise InputError(f"{path.name}: changed while it was copied; import it when it is whole")
+        return _answered(found, copy, digest, given, actor, progress)
+
+
+_SAMPLE = 2**20  # bytes of a larger file of lines by which the questions are found before it is read whole
+_ROUNDS = 6
+
+
+def _answered(found: Incident, copy: Path, digest: str, given: dict[str, Any], actor: str, progress: bool) -> Added:
+    """Read an export, or raise all questions that it leaves open, once the guesses for all of them are tried."""
+    answers: list[Answer] = []
+    error = None
+    if (part := _part(copy)) is not None:
+        answers = [item for item in _asked(found, part, given, [], None)[0] if item.option != "--rejected"]
+    if not answers:
+        try:
+            return _read(found, copy, digest, given, actor, progress)
+        except InputError as refusal:
+            answers, error = _asked(found, copy, given, [], refusal)
     else:
+        answers, error = _asked(found, copy, given, answers, None)
+    if error is not None:
+        raise error
+    listed = [f"{copy.name}: add {item.option} {item.value}: {item.why}" for item in answers]
+    raise Unanswered("\n".join(listed), answers)
+
+
+def _part(path: Path) -> Path | None:
+    """Return the first lines of a large file of lines as a file of its own; None where a part cannot be read."""
+    with files.opened(path) as handle:
+        data = handle.read(2 * _SAMPLE + 1)
+    if len(data) <= 2 * _SAMPLE:
+        return None
+    data = data[:_SAMPLE]
+    end = data.rfind(b"\n") + 1
+    if not end or data[:4] in (b"PAR1", b"PK\x03\x04") or data.lstrip()[:1] == b"[":
+        return None
+    part = path.parent / "part" / path.name
+    part.parent.mkdir()
+    part.write_bytes(data[:end])
+    return part if documents.is_lines(part) or data.lstrip()[:1] != b"{" else None
+
+
+def _asked(
+    found: Incident, path: Path, given: Mapping[str, Any], answers: list[Answer], error: InputError | None
+) -> tuple[list[Answer], InputError | None]:
+    """Return the answers that a file needs, and what is still wrong with all of them given."""
+    for _ in range(_ROUNDS):
+        now = answered(given, answers)
+        try:
+            if error is None:
+                _tried(found, path, now)
+                return answers, None
+        except InputError as refusal:
+            error = refusal
+        more = ask(error, path.name, now, found, _beginning(path, now))
+        known = {(item.option, item.value.partition("=")[0]) for item in answers}
+        more = [item for item in more if (item.option, item.value.partition("=")[0]) not in known]
+        if not more:
+            break
+        answers, error = [*answers, *more], None
+    return answers, error
+
+
+def _tried(found: Incident, path: Path, given: Mapping[str, Any]) -> None:
+    """Raise what is wrong with a file as it is described."""
+    entry = described(path, given)
+    source = checked({"id": _default_id(path, entry["reader"]), "file": path.name} | entry)
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        attempt(source, path, found.file.as_of, None, False, Path(folder))
+
+
+def _beginning(path: Path, given: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the first records of a plain file, for guesses."""
+    try:
+        reader = given.get("reader") or recognise.reader(recognise.head(path))
+        if reader not in batches.READERS:
+            return []
+        source = checked({"id": "x", "file": path.name, "reader": reader})
+        return recognise.sample(path, source.model_copy(update=recognise.shape(path, source)))
+    except InputError:
+        return []
+
+
+def _read(found: Incident, copy: Path, digest: str, given: dict[str, Any], actor: str, progress: bool) -> Added:
+    """Try the copy of an export; when it can be read, move it to its place and describe it."""
+    entry = described(copy, given)
+    source = checked({"id": given.get("id") or _default_id(copy, entry["reader"]), "file": copy.name} | entry)
+    joined = None if given.get("id") else next((item for item in found.file.sources if _alike(item, source)), None)
+    name = _free_name(found, copy, digest)
+    taken = [item.id for item in found.file.sources]
+    if joined is None and given.get("id") in taken:
+        raise InputError(f"incident.yaml: source {given['id']!r} is there already; choose another --as")
+    own = joined.id if joined else _unused(source.id, taken)
+    source = source.model_copy(update={"id": own, "file": [name]})
+    old = tables(found) if joined is None else None
+    trial = attempt(source, copy, found.file.as_of, old, progress, copy.parent.parent)
+    if joined is not None:
         source = joined.model_copy(update={"file": [*joined.file, name]})
-    _write(found, path, name, source, joined, entry, actor)
+    _write(found, copy, name, source, joined, entry, actor)
+    if old is not None:
+        keep(found, source, digest, trial, old)
     said = f"{name}: read as {source.reader}; " + (
         f"further piece of source {source.id}" if joined else f"new source {source.id}"
     )
-    return Added(source, said, report(done, kept, conflicts))
+    return Added(source, said, trial.report, trial.times)
 
 
 def _same(found: Incident, name: str, digest: str) -> bool:
@@ -130,55 +231,6 @@ def _same(found: Incident, name: str, digest: str) -> bool:
         return (found.hashes.get(name) or files.sha256(found.path(name))) == digest
     except InputError:
         return False
-
-
-def _entry(path: Path, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the parts of the entry that matter: what is given, and of plain files what their fields say."""
-    entry = {name: value for name, value in given.items() if value not in (None, "", {}, [])}
-    entry["reader"] = given.get("reader") or recognise.reader(recognise.head(path))
-    if entry["reader"] not in batches.READERS:
-        tables = formats.get(entry["reader"]).tables
-        if entry.get("table"):
-            raise InputError(
-                f"{path.name}: {entry['reader']} knows its tables ({', '.join(tables)}); leave out --table"
-            )
-        known = {name for table in tables for name in MAPPABLE[table]}
-        unknown = [name for name in entry.get("columns", {}) if name not in known]
-        raise_all([f"--column: no column {name!r}{did_you_mean(name, known)}" for name in unknown], UnknownName)
-        return entry
-    asked = _source({"id": "x", "file": path.name} | {name: value for name, value in entry.items() if name != "id"})
-    guessed = recognise.guess(path, asked)
-    columns = guessed.pop("columns", {}) | entry.get("columns", {})
-    constant = guessed.pop("constant", {}) | entry.get("constant", {})
-    entry = guessed | entry | ({"columns": columns} if columns else {}) | ({"constant": constant} if constant else {})
-    if guessed.get("time") or given.get("time"):
-        entry["time"] = guessed.get("time", {}) | dict(given.get("time") or {})
-    if entry.get("table") == "events" and "kind" not in entry.get("constant", {}) and "kind" not in columns:
-        raise InputError(
-            f"{path.name}: the records do not say what kind of events they are; say --kind, such as deploy or log"
-        )
-    return entry
-
-
-def _source(entry: dict[str, Any]) -> Source:
-    try:
-        return Source.model_validate(entry)
-    except ValidationError as error:
-        lines = [
-            f"{'.'.join(map(str, item['loc']))}: {item['msg'].removeprefix('Value error, ')}" for item in error.errors()
-        ]
-        raise InputError("\n".join(lines)) from error
-
-
-def _trial(
-    source: Source, path: Path, as_of: pd.Timestamp, progress: bool
-) -> tuple[Imported, dict[str, int], dict[str, int]]:
-    """Return what reading the file alone gives; raise when it cannot be read as it is described."""
-    with tempfile.TemporaryDirectory(prefix="rca-") as folder, connection() as duck:
-        runs = {table: Runs(Path(folder) / table, table) for table in KEYS}
-        done = import_source(source, {path.name: path}, runs, duck, as_of, progress=progress)
-        kept = {table: one.merge(Path(folder) / f"{table}.parquet").get(source.id, 0) for table, one in runs.items()}
-    return done, kept, runs["events"].conflicts
 
 
 def _alike(one: Source, other: Source) -> bool:
@@ -189,10 +241,12 @@ def _alike(one: Source, other: Source) -> bool:
 
 def _free_name(found: Incident, path: Path, digest: str) -> str:
     """Return a name below ``sources/`` that no other file has; a file of the same content there is this one."""
+    inner = files.unpacked(path)
+    ending = path.name.removeprefix(inner.stem)
     number = 1
     while True:
-        stem = path.stem if number == 1 else f"{path.stem}-{number}"
-        name = f"{FOLDER}/{stem}{path.suffix}"
+        stem = inner.stem if number == 1 else f"{inner.stem}-{number}"
+        name = f"{FOLDER}/{stem}{ending}"
         there = found.path(name)
         if not there.exists() or files.sha256(there) == digest:
             return name
@@ -209,7 +263,10 @@ def _write(
         new = {"id": source.id, "file": name} | {
             key: value for key, value in entry.items() if key not in ("id", "file")
         }
-        text = yamledit.append(text, "sources", new)
+        try:
+            text = yamledit.append(text, "sources", new)
+        except InputError:  # what stands there may be null
+            text = yamledit.append(yamledit.replace(text, ("sources",), []), "sources", new)
     else:
         place = [item.id for item in found.file.sources].index(joined.id)
         text = yamledit.replace(text, ("sources", place, "file"), source.file)
@@ -218,7 +275,7 @@ def _write(
     target = found.path(name)
     copied = not target.exists()
     if copied:
-        _copy(path, target)
+        _move(path, target)
     old = (found.folder / INCIDENT).read_bytes()
     files.write(found.folder / INCIDENT, text)
     problems = incident.check(found.folder)
@@ -228,6 +285,14 @@ def _write(
             target.unlink()
         raise_all([f"{name}: cannot be described in incident.yaml: {line}" for line in problems])
     custody.record(found.folder, note=f"added {path.name}", actor=actor)
+
+
+def _move(path: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.replace(target)
+    except OSError:  # the tables are kept on another disk than the exports
+        _copy(path, target)
 
 
 def _copy(path: Path, target: Path) -> None:
@@ -245,7 +310,7 @@ def _copy(path: Path, target: Path) -> None:
 
 def _default_id(path: Path, reader: str) -> str:
     """Return the format as id of its source; plain files may hold anything, so theirs is the file's name."""
-    return _id(path.stem) if reader in batches.READERS else reader
+    return _id(files.unpacked(path).stem) if reader in batches.READERS else reader
 
 
 def _id(stem: str) -> str:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from rca import files
 from rca.errors import InputError, MissingFile, UnknownName, UnsafeInput, did_you_mean, shorten
 from rca.incident.model import Source
 from rca.sources import documents
@@ -38,6 +39,8 @@ MAX_LINE = documents.MAX_LINE
 MAX_UNPACKED = 16 * 2**30
 
 T = TypeVar("T")
+# Made once: json.dumps makes one for each call, which costs more than a short record.
+_JSON = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
 @dataclass(frozen=True)
@@ -90,9 +93,9 @@ def object_text(record: Mapping[str, Any]) -> str:
     '{"a":1,"b":null}'
     """
     try:
-        text = json.dumps(record, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        text = _JSON.encode(record)
     except (ValueError, TypeError):
-        text = json.dumps(_plain(record), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+        text = _JSON.encode(_plain(record))
     if not text.isascii():
         text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return text
@@ -131,14 +134,10 @@ def read_csv(path: Path, source: Source, duck: Any = None) -> Iterator[Batch]:
     below the header; blank ones count and are passed over. A file of no bytes has no rows.
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as handle:
-            yield from _csv(handle, path.name, source.delimiter)
-    except FileNotFoundError as error:
-        raise MissingFile(f"{path}: no such file") from error
+        with files.opened(path) as handle, io.TextIOWrapper(handle, encoding="utf-8-sig", newline="") as text:
+            yield from _csv(text, path.name, source.delimiter)
     except UnicodeDecodeError as error:
         raise InputError(f"{path.name}: not UTF-8 text (byte {_bad_byte(path)}); convert it first") from error
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
 
 
 def _csv(handle: io.TextIOWrapper, file: str, delimiter: str) -> Iterator[Batch]:
@@ -193,7 +192,7 @@ def _bad_byte(path: Path) -> int:
     """Return where a file stops being UTF-8."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     done = 0
-    with path.open("rb") as handle:
+    with files.opened(path) as handle:
         while block := handle.read(BLOCK):
             waiting = len(decoder.getstate()[0])
             try:
@@ -213,44 +212,49 @@ def read_jsonl(path: Path, source: Source, duck: Any = None) -> Iterator[Batch]:
     import pyarrow.compute as pc
 
     before = 0
-    for lines in _blocks(path):
+    for block in _blocks(path):
+        lines = _lines(block)
         positions = np.arange(before + 1, before + 1 + len(lines))
         before += len(lines)
         rejects = []
         try:
-            texts = pa.array(lines, pa.binary()).cast(pa.string())
+            texts = lines.cast(pa.string())
         except pa.ArrowInvalid:
-            decoded = [_decoded(line) for line in lines]
+            decoded = [_decoded(line) for line in lines.to_pylist()]
             rejects = [
                 Reject(int(number), f"line {number}", text)
                 for number, (text, good) in zip(positions, decoded, strict=True)
                 if not good
             ]
             texts = pa.array([text if good else "" for text, good in decoded], pa.string())
-        texts = pc.ascii_trim_whitespace(texts)
-        yield _odd_lines(duck, positions, texts, rejects)
+        yield _odd_lines(duck, positions, pc.ascii_trim_whitespace(texts), rejects)
 
 
-def _blocks(path: Path) -> Iterator[list[bytes]]:
-    """Yield the lines of a file, some megabytes at a time."""
-    rest = b""
-    try:
-        with path.open("rb") as handle:
-            if handle.read(3) != codecs.BOM_UTF8:
-                handle.seek(0)
-            while block := handle.read(BLOCK):
-                lines = (rest + block).split(b"\n")
-                rest = lines.pop()
-                if len(rest) > MAX_LINE:
-                    raise UnsafeInput(f"{path.name}: a line of more than {MAX_LINE:,} bytes")
-                if lines:
-                    yield lines
-            if rest:
-                yield [rest]
-    except FileNotFoundError as error:
-        raise MissingFile(f"{path}: no such file") from error
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+def _blocks(path: Path) -> Iterator[bytes]:
+    """Yield a file some megabytes at a time, cut at line ends; each line ends with one."""
+    with files.opened(path) as handle:
+        rest = b""
+        if handle.peek(3).startswith(codecs.BOM_UTF8):
+            handle.read(3)
+        while block := handle.read(BLOCK):
+            end = block.rfind(b"\n") + 1
+            if end:
+                yield rest + block[:end]
+                rest = b""
+            rest += block[end:]
+            if len(rest) > MAX_LINE:
+                raise UnsafeInput(f"{path.name}: a line of more than {MAX_LINE:,} bytes")
+        if rest:
+            yield rest + b"\n"
+
+
+def _lines(block: bytes) -> pa.Array:
+    """Return the lines of a block with their ends, without copying them."""
+    import pyarrow as pa
+
+    ends = np.flatnonzero(np.frombuffer(block, dtype="uint8") == ord("\n")) + 1
+    offsets = np.concatenate([[0], ends]).astype("int32")
+    return pa.Array.from_buffers(pa.binary(), len(ends), [None, pa.py_buffer(offsets), pa.py_buffer(block)])
 
 
 def _decoded(line: bytes) -> tuple[str, bool]:

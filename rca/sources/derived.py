@@ -16,7 +16,7 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from rca.errors import InputError
 from rca.incident import Incident
 from rca.sources.stored import KEYS
 
-__all__ = ["LIST", "current"]
+__all__ = ["LIST", "believed", "current", "keep", "workplace"]
 
 LIST = "import.json"
 
@@ -50,36 +50,81 @@ def current(incident: Incident, make: Callable[[Path], dict[str, Any]]) -> tuple
     facts : dict
         What `make` returned, now or then.
     """
-    key, secret = _key(incident), _secret()
+    key = _key(incident)
+    if (found := _look(incident, key)) is not None:
+        return found
+    with workplace(incident.folder) as work:
+        facts = make(work)
+        if (folder := _kept(work, key, facts)) is not None:
+            return folder, facts
+        last = Path(tempfile.mkdtemp(prefix="rca-"))
+        atexit.register(shutil.rmtree, last, ignore_errors=True)
+        for path in work.iterdir():
+            path.rename(last / path.name)
+    return last, facts
+
+
+def believed(incident: Incident) -> tuple[Path, dict[str, Any]] | None:
+    """Return what `current` would find made already, or None."""
+    return _look(incident, _key(incident))
+
+
+@contextlib.contextmanager
+def workplace(folder: Path) -> Iterator[Path]:
+    """Yield an empty folder to make the tables of an incident in; afterwards it is gone, or kept as `keep` named it.
+
+    Parameters
+    ----------
+    folder : Path
+        The incident folder: the new one is in its ``derived/``, or where that cannot be written in the user's cache
+        folder, or in a temporary one, of which nothing can be kept.
+    """
+    work = None
+    for top in (folder / "derived", _home() / "derived"):
+        with contextlib.suppress(OSError):
+            top.mkdir(parents=True, exist_ok=True)
+            work = Path(tempfile.mkdtemp(prefix=".", suffix=".part", dir=top))
+            break
+    work = work or Path(tempfile.mkdtemp(prefix="rca-"))
+    try:
+        yield work
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+        if work.parent.name == "derived":
+            with contextlib.suppress(OSError):  # not empty: something is kept
+                work.parent.rmdir()
+
+
+def keep(incident: Incident, work: Path, facts: dict[str, Any]) -> None:
+    """Sign the tables of an incident and put them where `current` finds them.
+
+    Parameters
+    ----------
+    incident : Incident
+        From `rca.incident.load`, after its exports and their entries are what the tables were made of.
+    work : Path
+        From `workplace`; holds the tables and nothing else.
+    facts : dict
+        As for `current`.
+    """
+    _kept(work, _key(incident), facts)
+
+
+def _look(incident: Incident, key: str) -> tuple[Path, dict[str, Any]] | None:
+    secret = _secret()
     for top in (incident.folder / "derived", _home() / "derived"):
         if secret and (found := _believed(top / key, secret)) is not None:
             return top / key, found
-    for top in (incident.folder / "derived", _home() / "derived"):
-        try:
-            top.mkdir(parents=True, exist_ok=True)
-            work = Path(tempfile.mkdtemp(prefix=".", suffix=".part", dir=top))
-        except OSError:
-            continue
-        return _made(work, top / key, make, secret)
-    work = Path(tempfile.mkdtemp(prefix="rca-"))
-    atexit.register(shutil.rmtree, work, ignore_errors=True)
-    return work, make(work)
+    return None
 
 
-def _made(
-    work: Path, folder: Path, make: Callable[[Path], dict[str, Any]], secret: bytes
-) -> tuple[Path, dict[str, Any]]:
-    """Return a folder of tables that were made in `work`; nothing is left of it when that fails."""
-    try:
-        facts = make(work)
-        _sign(work, facts, secret)
-        _replace(work, folder)
-    except BaseException:
-        shutil.rmtree(work, ignore_errors=True)
-        with contextlib.suppress(OSError):  # not empty: it was there before
-            folder.parent.rmdir()
-        raise
-    return folder, facts
+def _kept(work: Path, key: str, facts: dict[str, Any]) -> Path | None:
+    """Return the folder that finished tables now are, or None where there is no place to keep them."""
+    if work.parent.name != "derived":
+        return None
+    _sign(work, facts, _secret())
+    _replace(work, work.parent / key)
+    return work.parent / key
 
 
 def _home() -> Path:

@@ -2,7 +2,7 @@
 
 What many formats share. Each function yields (position, locator, record), as `rca.sources.items.each` takes
 them; a record that cannot be decoded is a `Reject` in place of the record, so that one bad line loses
-nothing but itself.
+nothing but itself. A file compressed with gzip is read as what it holds; places are those in what it holds.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from rca import files
-from rca.errors import InputError, MissingFile, UnsafeInput, shorten
+from rca.errors import InputError, UnsafeInput, shorten
 from rca.sources.items import Reject
 
 __all__ = ["MAX_DEPTH", "document", "is_lines", "json_lines", "json_text", "lines", "members", "objects", "shallow"]
@@ -27,6 +27,7 @@ MAX_BYTES = 2**30
 MAX_LINE = 16 * 2**20
 MAX_MEMBERS = 10_000
 MAX_DEPTH = 64
+BLOCK = 2**20
 
 Record = tuple[int, str, Any]
 
@@ -45,29 +46,24 @@ def lines(path: Path) -> Iterator[Record]:
         Number from 1, ``line N``, and the text; or a `Reject` where the bytes are no UTF-8 or the line is
         longer than 16 MiB.
     """
-    try:
-        with path.open("rb") as handle:
-            number = 0
-            while line := handle.readline(MAX_LINE + 1):
-                number += 1
-                place = f"line {number}"
-                if len(line) > MAX_LINE:
-                    while line and not line.endswith(b"\n"):
-                        line = handle.readline(MAX_LINE)
-                    yield number, place, Reject(number, place, f"longer than {MAX_LINE:,} bytes")
-                    continue
-                line = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
-                try:
-                    text = line.decode("utf-8").rstrip("\r\n")
-                except UnicodeDecodeError as error:
-                    yield number, place, Reject(number, place, f"not UTF-8 text (byte {error.start} of the line)")
-                    continue
-                if text.strip():
-                    yield number, place, text
-    except FileNotFoundError as error:
-        raise MissingFile(f"{path}: no such file") from error
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    with files.opened(path) as handle:
+        number = 0
+        while line := handle.readline(MAX_LINE + 1):
+            number += 1
+            place = f"line {number}"
+            if len(line) > MAX_LINE:
+                while line and not line.endswith(b"\n"):
+                    line = handle.readline(MAX_LINE)
+                yield number, place, Reject(number, place, f"longer than {MAX_LINE:,} bytes")
+                continue
+            line = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
+            try:
+                text = line.decode("utf-8").rstrip("\r\n")
+            except UnicodeDecodeError as error:
+                yield number, place, Reject(number, place, f"not UTF-8 text (byte {error.start} of the line)")
+                continue
+            if text.strip():
+                yield number, place, text
 
 
 def json_lines(path: Path) -> Iterator[Record]:
@@ -104,13 +100,28 @@ def document(path: Path, *, limit: int = MAX_BYTES) -> Any:
         Too large, or nested too deep.
     """
     try:
-        text = files.read_bytes(path, limit=limit).decode("utf-8-sig")
+        text = _content(path, limit).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(f"{path.name}: not UTF-8 text (byte {error.start}); convert it first") from error
     try:
         return json_text(text)
     except InputError as error:
         raise type(error)(f"{path.name}: {error}") from error
+
+
+def _content(path: Path, limit: int) -> bytearray:
+    """Return what a plain file holds, unpacked; larger than the limit, it is refused before or while it is read."""
+    files.check_plain(path)
+    with files.opened(path) as handle:
+        size = path.stat().st_size
+        if size > limit:
+            raise UnsafeInput(f"{path}: {size:,} bytes, more than the limit of {limit:,}")
+        data = bytearray()
+        while block := handle.read(BLOCK):
+            data += block
+            if len(data) > limit:
+                raise UnsafeInput(f"{path}: more than the limit of {limit:,} bytes when unpacked")
+    return data
 
 
 def objects(path: Path, *keys: str) -> Iterator[Record]:
@@ -128,6 +139,8 @@ def objects(path: Path, *keys: str) -> Iterator[Record]:
     tuple
         Position, locator (``line 3``, or a JSON pointer such as ``/items/2``), and the object or a `Reject`.
     """
+    if not any(True for _ in islice(lines(path), 1)):
+        return  # a file of no records
     if is_lines(path):
         yield from json_lines(path)
     else:
@@ -171,7 +184,7 @@ def json_text(text: str) -> Any:
         With what is wrong, without a place.
     """
     try:
-        content = json.loads(text, parse_constant=_refuse, object_pairs_hook=_unique)
+        content = _JSON.decode(text)
     except RecursionError as error:
         raise UnsafeInput("nested too deep") from error
     except ValueError as error:
@@ -189,6 +202,9 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         ((name, _),) = Counter(name for name, _ in pairs).most_common(1)
         raise ValueError(f"key {shorten(name)} occurs twice in one object")
     return out
+
+
+_JSON = json.JSONDecoder(parse_constant=_refuse, object_pairs_hook=_unique)  # json.loads makes one for each call
 
 
 def members(path: Path) -> Iterator[tuple[str, bytes]]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from rca.incident.model import Source
 from rca.progress import track
 from rca.sources import batches, formats
 from rca.sources.itemrows import from_items
+from rca.sources.items import Item, Reject
 from rca.sources.mapping import Plan
 from rca.sources.rows import NOT_A_TIME, Clockwork, Tally, from_batch
 from rca.sources.runs import Runs
@@ -124,7 +126,7 @@ def import_source(
 
 def _tables(source: Source, name: str, path: Path, duck: Any, done: Imported) -> Iterator[tuple[str, pa.Table, Any]]:
     """Yield the rows of one file in the stored form, with their table and places."""
-    file = Path(name).name
+    file = _called(name, source)
     if source.reader in batches.READERS:
         plan, clock = Plan(source), Clockwork(source)
         for batch in batches.READERS[source.reader](path, source, duck):
@@ -134,10 +136,19 @@ def _tables(source: Source, name: str, path: Path, duck: Any, done: Imported) ->
         done.unmapped += _nothing_for(plan, name, done)
         return
     form = formats.get(source.reader)
-    for piece in batches.pieces(form.read(path, source), _PIECE):
+    items = _followed(form.read(path, source), name, done)
+    for item in items:
+        # no list of items: of thousands that live at once, the garbage collector takes a quarter of the time
+        piece = chain([item], islice(items, _PIECE - 1))
         for table, (rows, places) in from_items(piece, source, file, done.tally).items():
             yield table, rows, places
-        done.last_position[name] = piece[-1].position
+
+
+def _followed(items: Iterable[Item | Reject], name: str, done: Imported) -> Iterator[Item | Reject]:
+    """Yield items, and note the place of the last one."""
+    for item in items:
+        done.last_position[name] = item.position
+        yield item
 
 
 def _nothing_for(plan: Plan, name: str, done: Imported) -> list[str]:
@@ -262,11 +273,18 @@ def _check(done: Imported, as_of: pd.Timestamp) -> None:
     raise_all(problems + _conflicts(done))
 
 
+def _called(name: str, source: Source) -> str:
+    """Return what locators call a file: its name, or its path where another of the source has the same name."""
+    short = Path(name).name
+    return name if sum(Path(other).name == short for other in source.file) > 1 else short
+
+
 def _where(locator: str, source: Source) -> str:
     """Return ``sources/a.csv: row 3`` of ``a.csv row 3``."""
     for name in source.file:
-        if locator.startswith(f"{Path(name).name} "):
-            return f"{name}: {locator.removeprefix(f'{Path(name).name} ')}"
+        called = _called(name, source)
+        if locator.startswith(f"{called} "):
+            return f"{name}: {locator.removeprefix(f'{called} ')}"
     return locator
 
 

@@ -8,6 +8,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from rca import schema, times
 from rca.errors import InputError, shorten
 from rca.incident.model import Source
@@ -75,9 +77,11 @@ def from_items(
 
 
 def _row(item: Item, source: Source, file: str, mask: int, tally: Tally) -> dict[str, Any]:
-    fields = dict(item.fields)
+    fields, other = dict(item.fields), dict(item.other or {})
     if source.columns or source.constant or source.values:
-        _override(fields, item, source, tally)
+        _override(fields, other, item, source, tally)
+    if other:
+        _between(fields, other, item.table, tally)
     moments, texts, required = _COLUMNS[item.table]
     row: dict[str, Any] = {"source": source.id, "count": 1}
     for name, stored in moments:
@@ -97,28 +101,59 @@ def _row(item: Item, source: Source, file: str, mask: int, tally: Tally) -> dict
     return row
 
 
-def _override(fields: dict[str, Any], item: Item, source: Source, tally: Tally) -> None:
-    """Put what ``incident.yaml`` says in place of what the format found, where the table has such a column."""
+def _override(fields: dict[str, Any], other: dict[str, Any], item: Item, source: Source, tally: Tally) -> None:
+    """Put what ``incident.yaml`` says in place of what the format found, where the table has such a column.
+
+    `other` is what `fields` are with the second meaning of a time that clocks show twice.
+    """
     allowed = MAPPABLE[item.table]
     for name, parts in source.columns.items():
         found = [lookup(item.raw, part) for part in parts]
         tally.present.update(part for part, value in zip(parts, found, strict=True) if value is not None)
         if name in allowed and any(value is not None for value in found):
             text = " ".join(filter(None, map(_text, found)))
-            is_time = schema.COLUMNS[item.table][name] == UTC
-            fields[name] = times.moment(text, form=source.time.format, zone_name=source.time.zone) if is_time else text
+            other.pop(name, None)
+            fields[name] = text
+            if schema.COLUMNS[item.table][name] == UTC:
+                try:
+                    fields[name] = times.moment(text, form=source.time.format, zone_name=source.time.zone)
+                except times.RepeatedHour as error:
+                    fields[name], other[name] = (Moment(ns, text, "declared") for ns in (error.first, error.second))
     fields |= {name: value for name, value in source.constant.items() if name in allowed}
     for name, words in source.values.items():
         if name in allowed and (text := _text(fields.get(name, ""))) in words:
             fields[name] = words[text]
 
 
+def _between(fields: dict[str, Any], other: Mapping[str, Any], table: str, tally: Tally) -> None:
+    """Keep the time of an event that clocks show twice as an interval, from the first to the second of its meanings.
+
+    Where a row has no place for an interval, it is refused: a value of a metric, a span, the end of an event.
+    """
+    for name, _ in _COLUMNS[table][0]:
+        one, two = fields.get(name), other.get(name)
+        if one is None or two is None or one.ns == two.ns:
+            continue
+        if table != "events" or name == "time_end":
+            both = " or ".join(times.show(pd.Timestamp(moment.ns, tz="UTC")) for moment in (one, two))
+            raise InputError(f"{name}: {shorten(one.text)} is {both}: {times.TWICE}; write its offset")
+        if name == "time_latest":
+            fields[name] = two
+        if name == "time":
+            tally.repeated += 1
+            fields[name] = Moment(None, one.text, one.basis)
+            for end, moment in (("time_earliest", one), ("time_latest", two)):
+                if end not in fields or fields[end].ns is None:
+                    fields[end] = moment
+
+
 def _event(row: dict[str, Any], fields: Mapping[str, Any], item: Item, file: str, mask: int, tally: Tally) -> None:
     moment = fields.get("time") or Moment(None, "", "")
     content = canonical(item.raw)
-    if not isinstance(item.raw, str):
+    if not isinstance(item.raw, str) and not content.isascii():
         content = content.decode("utf-8", "surrogatepass").encode("utf-8", "replace")
-    key = f"id:{item.native_id}".encode("utf-8", "replace") if item.native_id else content
+    digest = hashlib.sha256(content).digest()
+    own = hashlib.sha256(f"id:{item.native_id}".encode("utf-8", "replace")).digest() if item.native_id else digest
     number = severity = fields.get("severity")
     if severity is not None and not isinstance(severity, int):
         number = schema.severity_number(_text(severity))
@@ -128,8 +163,8 @@ def _event(row: dict[str, Any], fields: Mapping[str, Any], item: Item, file: str
     tally.kinds.setdefault(row["kind"], f"{file} {item.locator}")
     tally.bases.add(moment.basis)
     row |= {
-        "event_id": int.from_bytes(hashlib.sha256(key).digest()[_BEGIN], "big") ^ mask,
-        "raw_sha256": hashlib.sha256(content).digest(),
+        "event_id": int.from_bytes(own[_BEGIN], "big") ^ mask,
+        "raw_sha256": digest,
         "time_text": _text(moment.text),
         "zone_basis": moment.basis,
         "offset_ns": 0,

@@ -10,14 +10,21 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import wraps
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from rca import times
 from rca.errors import InputError
 from rca.incident.model import Source
 from rca.times import Moment
 
 __all__ = ["Format", "Head", "Item", "Reject", "each", "edge", "event", "metric", "span"]
+
+# Made once: json.dumps makes one for each call, which costs more than a short record.
+_JSON = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str)
 
 Tested = Literal["real server", "real data", "documented format"]
 
@@ -39,6 +46,9 @@ class Item(NamedTuple):
         The same for people, without the file's name: ``line 3``, ``/alerts/0``.
     native_id : str
         What identifies the record in its own system, where it has such an id.
+    other : mapping or None
+        Where a local time lies in the hour that clocks show twice: `fields` are as it is the first of the two,
+        these as it is the second. `Format` sets it.
     """
 
     table: str
@@ -47,6 +57,7 @@ class Item(NamedTuple):
     position: int
     locator: str
     native_id: str = ""
+    other: Mapping[str, Any] | None = None
 
 
 class Reject(NamedTuple):
@@ -95,7 +106,10 @@ class Format:
     tested : str
         Against what: a real server, real recorded data, or the documented format only.
     read : callable
-        ``read(path, source)`` yields items and rejects, in the order of the file.
+        ``read(path, source)`` yields items and rejects, in the order of the file. A time is read by `rca.times`,
+        in the zone of the source where it names none. When a record is rejected since clocks show its time twice,
+        the file is read twice more, with either meaning: what differs in such records is what is not known. A
+        record that the format takes with one of the meanings only has that one.
     recognise : callable
         Whether a file's head is of this format; must not be true for another's.
     tables : tuple of str
@@ -111,6 +125,65 @@ class Format:
     recognise: Callable[[Head], bool]
     tables: tuple[str, ...] = ("events",)
     notes: str = ""
+
+    def __post_init__(self) -> None:
+        """Let `read` take the repeated hour in both ways; a format cannot forget it."""
+        object.__setattr__(self, "read", _both_ways(self.read))
+
+
+_PLACE = attrgetter("position", "locator")
+
+
+def _both_ways(
+    read: Callable[[Path, Source], Iterator[Item | Reject]],
+) -> Callable[[Path, Source], Iterator[Item | Reject]]:
+    @wraps(read)
+    def run(path: Path, source: Source) -> Iterator[Item | Reject]:
+        zone = source.time.zone
+        if zone is None:
+            yield from read(path, source)
+            return
+        sides: list[_Again] = []
+        for place, group in groupby(read(path, source), _PLACE):
+            found = list(group)
+            if any(isinstance(item, Reject) and times.TWICE in item.reason for item in found):
+                sides = sides or [_Again(read(path, _in_zone(source, side))) for side in times.sides(zone)]
+                first, second = (side.at(place) for side in sides)
+                found = _either(found, first, second)
+            yield from found
+
+    return run
+
+
+def _in_zone(source: Source, zone: str) -> Source:
+    return source.model_copy(update={"time": source.time.model_copy(update={"zone": zone})})
+
+
+class _Again:
+    """A file that is read again, as far as asked."""
+
+    def __init__(self, items: Iterable[Item | Reject]) -> None:
+        self.groups = groupby(items, _PLACE)
+        self.place, self.found = (0, ""), list[Item | Reject]()
+
+    def at(self, place: tuple[int, str]) -> list[Item | Reject]:
+        """Return what stands at a place; places are asked for in the order of the file."""
+        while self.place != place and self.place[0] <= place[0]:
+            self.place, group = next(self.groups, ((place[0] + 1, ""), iter(())))
+            self.found = list(group)
+        return self.found if self.place == place else []
+
+
+def _either(found: list[Item | Reject], first: list[Item | Reject], second: list[Item | Reject]) -> list[Item | Reject]:
+    """Return the items of a record with both meanings of its time, or with the one that the format takes."""
+    one, other = ([item for item in side if isinstance(item, Item)] for side in (first, second))
+    good = [bool(items) and len(items) == len(side) for items, side in ((one, first), (other, second))]
+    if all(good) and [item.table for item in one] == [item.table for item in other]:
+        pairs = zip(one, other, strict=True)
+        return [item if item.fields == late.fields else item._replace(other=late.fields) for item, late in pairs]
+    if good[0] != good[1]:
+        return [*(one if good[0] else other)]
+    return found
 
 
 def event(place: tuple[int, str], raw: Any, *, native_id: str = "", **fields: Any) -> Item:
@@ -168,9 +241,5 @@ def each(
 
 def canonical(raw: Any) -> bytes:
     """Return what of a record is hashed: a text as it is, else JSON whatever the order of its fields."""
-    text = (
-        raw
-        if isinstance(raw, str)
-        else json.dumps(raw, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str)
-    )
+    text = raw if isinstance(raw, str) else _JSON.encode(raw)
     return text.encode("utf-8", "surrogatepass")

@@ -19,7 +19,7 @@ from rca.sources.engine import Imported, import_source
 from rca.sources.runs import Runs
 from rca.sources.stored import KEYS, connection, frame, frugal
 
-__all__ = ["IN_MEMORY", "ImportReport", "Records", "Stored", "read", "report", "store"]
+__all__ = ["IN_MEMORY", "ImportReport", "Records", "Stored", "facts", "read", "report", "store"]
 
 IN_MEMORY = 1_000_000  # events that `read` hands out; of more, log records of low severity stay on disk
 _LISTED = 5
@@ -27,7 +27,10 @@ _LISTED = 5
 
 @dataclass(frozen=True)
 class ImportReport:
-    """What became of one source; counts are records, times UTC."""
+    """What became of one source; counts are records, times UTC.
+
+    `zone` is the declared one or ``as written``, and how the zones of its times are known: explicit, declared, assumed.
+    """
 
     source: str
     file: str
@@ -125,8 +128,8 @@ def store(incident: Incident, *, progress: bool = False) -> Stored:
     Memory is bounded, whatever the size of line-based exports (CSV, JSON lines, Parquet, logs); a JSON
     document is read whole, up to 1 GiB. Disk: about twice the size of the exports while it runs.
     """
-    folder, facts = derived.current(incident, lambda work: _import(incident, work, progress))
-    return Stored(folder, facts["reports"], facts["last"])
+    folder, made = derived.current(incident, lambda work: _import(incident, work, progress))
+    return Stored(folder, made["reports"], made["last"])
 
 
 def _import(incident: Incident, work: Path, progress: bool) -> dict[str, Any]:
@@ -155,21 +158,25 @@ def _import(incident: Incident, work: Path, progress: bool) -> dict[str, Any]:
         report(item, {table: counts.get(item.source.id, 0) for table, counts in kept.items()}, conflicts)
         for item in done
     ]
-    last = {name: position for item in done for name, position in item.last_position.items()}
-    return {"reports": [_plain(item) for item in reports], "last": last}
+    return facts(reports, {name: position for item in done for name, position in item.last_position.items()})
+
+
+def facts(reports: Iterable[ImportReport], last: Mapping[str, int]) -> dict[str, Any]:
+    """Return what is kept beside the tables, as JSON has it: the reports, and file -> position of its last record."""
+    return {"reports": [_plain(item) for item in reports], "last": dict(last)}
 
 
 def _plain(item: ImportReport) -> dict[str, Any]:
-    facts = asdict(item)
-    facts["notes"] = list(item.notes)
-    return facts | {name: None if pd.isna(facts[name]) else facts[name].isoformat() for name in ("first", "last")}
+    out = asdict(item)
+    out["notes"] = list(item.notes)
+    return out | {name: None if pd.isna(out[name]) else out[name].isoformat() for name in ("first", "last")}
 
 
 def report(done: Imported, kept: dict[str, int], conflicts: Mapping[str, int]) -> ImportReport:
     """Return the import report of one source; `kept` is the rows kept by table, `conflicts` those of `Runs`."""
     source, tally = done.source, done.tally
     made = sum(done.kept.values())
-    bases = sorted(tally.bases - {""})
+    bases = [basis for basis in ("explicit", "declared", "assumed") if basis in tally.bases]
     zone = source.time.zone or "as written"
     clock = source.clock
     return ImportReport(
@@ -184,7 +191,7 @@ def report(done: Imported, kept: dict[str, int], conflicts: Mapping[str, int]) -
         disordered=done.disordered,
         first=pd.Timestamp(done.first, unit="ns", tz="UTC") if done.first is not None else pd.NaT,
         last=pd.Timestamp(done.last, unit="ns", tz="UTC") if done.last is not None else pd.NaT,
-        zone=f"{zone} (assumed)" if "assumed" in bases else zone,
+        zone=f"{zone} ({', '.join(bases)})" if bases else zone,
         clock=f"{clock.offset:+g} s taken off" if clock else "as written",
         notes=tuple(_notes(done, conflicts.get(source.id, 0))),
     )
@@ -193,7 +200,7 @@ def report(done: Imported, kept: dict[str, int], conflicts: Mapping[str, int]) -
 def _notes(done: Imported, conflicts: int) -> Iterable[str]:
     tally = done.tally
     if conflicts:
-        yield f"{conflicts} ids stand for records of different content; the first of each is kept"
+        yield f"{conflicts} ids stand for records of different content; of each the latest state told is kept"
     if tally.words:
         yield f"severity words not understood: {', '.join(shorten(word, 20) for word in sorted(tally.words)[:_LISTED])}"
     if tally.infinite:

@@ -18,7 +18,7 @@ from rca.sources.batches import READERS
 from rca.sources.items import Head, Reject
 from rca.sources.stored import connection
 
-__all__ = ["guess", "head", "reader"]
+__all__ = ["guess", "head", "reader", "sample", "shape"]
 
 HEAD = 2**16
 WHOLE = 2**27  # a JSON document is looked at whole up to this size
@@ -71,10 +71,11 @@ def head(path: Path) -> Head:
         If the file is not there, is no plain file, or is empty.
     """
     files.check_plain(path)
-    with path.open("rb") as handle:
+    with files.opened(path) as handle:
         data = handle.read(HEAD)
     if not data.strip():
         raise InputError(f"{path}: the file is empty")
+    _check_unpacked(path, data)
     text = data.decode("utf-8-sig", "replace")
     names: tuple[str, ...] = ()
     document = None
@@ -89,7 +90,18 @@ def head(path: Path) -> Head:
     elif data[:4] != b"PAR1":
         row = next(csv.reader(io.StringIO(text.splitlines()[0])), []) if text.splitlines() else []
         names = tuple(name.strip() for name in row)
-    return Head(path.name, text, data, document, names)
+    return Head(files.unpacked(path).name, text, data, document, names)
+
+
+def _check_unpacked(path: Path, data: bytes) -> None:
+    """Raise if a gzip file holds what cannot be read from its beginning to its end, or is several files."""
+    kinds = {"a zip archive": b"PK\x03\x04", "a Parquet file": b"PAR1", "a SQLite file": b"SQLite format 3\0"}
+    found = [kind for kind, magic in kinds.items() if data.startswith(magic)]
+    found += ["a tar archive"] if data[257:262] == b"ustar" else []
+    with path.open("rb") as handle:
+        packed = handle.read(len(files.GZIP)) == files.GZIP
+    if packed and found:
+        raise InputError(f"{path.name}: holds {found[0]}; unpack it first")
 
 
 def _document(path: Path, text: str) -> Any:
@@ -155,28 +167,8 @@ def guess(path: Path, source: Source) -> dict[str, Any]:
     dict
         ``table``, ``columns``, ``time``, ``records``, ``delimiter``, ``constant``, as far as names and values say.
     """
-    out: dict[str, Any] = {}
-    if source.reader == "csv":
-        first = (
-            path.read_text(encoding="utf-8-sig", errors="replace").splitlines()[0]
-            if path.stat().st_size < WHOLE
-            else ""
-        )
-        mark = max(",;\t|", key=first.count)
-        out |= {"delimiter": mark} if mark != "," and first.count(mark) else {}
-    if source.reader == "json":
-        content = documents.document(path)
-        inner = (
-            [
-                name
-                for name, value in content.items()
-                if isinstance(value, list) and value and isinstance(value[0], dict)
-            ]
-            if isinstance(content, dict)
-            else []
-        )
-        out |= {"records": f"/{inner[0]}"} if len(inner) == 1 else {}
-    records = _sample(path, source.model_copy(update=out))
+    out = shape(path, source)
+    records = sample(path, source.model_copy(update=out))
     names = list(dict.fromkeys(name for record in records for name in _names(record)))
     table, wanted = _table(names)
     columns = {
@@ -196,7 +188,39 @@ def guess(path: Path, source: Source) -> dict[str, Any]:
     return out
 
 
-def _sample(path: Path, source: Source) -> list[dict[str, Any]]:
+def shape(path: Path, source: Source) -> dict[str, Any]:
+    """Return the delimiter of a CSV file and the pointer to the records of a JSON document, where they are not usual.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    source : Source
+        With its reader.
+    """
+    out: dict[str, Any] = {}
+    if source.reader == "csv":
+        with files.opened(path) as handle:
+            first = handle.readline(HEAD).decode("utf-8-sig", "replace")
+        mark = max(",;\t|", key=first.count)
+        out |= {"delimiter": mark} if mark != "," and first.count(mark) else {}
+    if source.reader == "json":
+        content = documents.document(path)
+        inner = (
+            [
+                name
+                for name, value in content.items()
+                if isinstance(value, list) and value and isinstance(value[0], dict)
+            ]
+            if isinstance(content, dict)
+            else []
+        )
+        out |= {"records": f"/{inner[0]}"} if len(inner) == 1 else {}
+    return out
+
+
+def sample(path: Path, source: Source) -> list[dict[str, Any]]:
+    """Return the first records of a plain file, with the delimiter and records pointer that the source has."""
     with connection() as duck:
         batch = next(iter(READERS[source.reader](path, source, duck)), None)
     if batch is None:

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 __all__ = ["NOT_A_TIME", "Clockwork", "Tally", "from_batch", "lookup", "source_mask"]
 
 NOT_A_TIME = -(2**63)
-_TIMES = ("time", "time_end", "time_earliest", "time_latest")
 _MANY_SPELLINGS = 200_000
+_BOUNDS = {"time_earliest": "first", "time_latest": "second"}  # of a time that clocks show twice
 
 
 @dataclass
@@ -171,6 +171,9 @@ def from_batch(
         iso = bool(batch.typed.intersection(plan.fields.get(name, ())))
         ns, basis, wrong = clock.column(found, name, iso)
         columns[f"{name}_ns"] = ns
+        if name in _BOUNDS and plan.source.table == "events":
+            for row in [row for row, hour in wrong.items() if isinstance(hour, times.RepeatedHour)]:
+                ns[row] = getattr(wrong.pop(row), _BOUNDS[name])
         problems = {row: str(reason).removeprefix("time: ") for row, reason in wrong.items()} | problems
         if name == "time":
             columns["zone_basis"] = basis

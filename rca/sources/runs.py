@@ -3,11 +3,15 @@
 The merge is an external sort. Each run is sorted when it is written; the runs are then read slice by slice,
 cut at the same points in time, so that the rows of one slice fit into memory and equal records of any file
 stand in the same slice. There they are folded into one.
+
+Records with one id of their own and different content are states of one thing, as exports made at different
+times hold them. Which of them is kept depends on what they say, never on the order of files: see `_rank`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +19,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from rca import times
+from rca.errors import InputError
+from rca.sources.rows import source_mask
 from rca.sources.stored import KEYS, NEVER, arrow_schema
 
 if TYPE_CHECKING:
@@ -23,9 +30,17 @@ if TYPE_CHECKING:
 __all__ = ["Runs"]
 
 SLICE = 200_000  # rows of a slice, about
+PART = 2_000_000  # ids that are held at once while looking for states with different times
 _EVERY = 64  # of how many rows one is looked at to choose the cuts
 _RANDOM = ("event_id", "raw_sha256")  # nothing to compress
 _ASKED = ("time_ns", "system", "kind", "severity", "source", "count", "metric")  # columns that queries choose by
+_STATES = ("raw_sha256", "attributes", "message", "system", "actor", "ref", "kind")  # in which states may differ
+_EARLIEST = ("edited", "deleted", "ends_at")  # attributes that say when a later state overwrote this one
+_LATEST = (
+    "modified",
+    "_version",
+    "latest_reply",
+)  # attributes that number the states of a record that is replaced as a whole
 _FEW = (  # columns in which few values occur many times
     "source", "system", "kind", "zone_basis", "offset_method", "metric", "basis", "cause", "effect", "status", "actor",
     "name", "severity", "count", "offset_ns", "time_end_ns", "time_earliest_ns", "time_latest_ns", "ref",
@@ -56,6 +71,8 @@ class Runs:
         self.rows = 0
         self.files: list[str] = []
         self.spans: list[tuple[int, int]] = []
+        self.named = 0  # rows that are known by an id of their own, not by their content
+        self.moved: Any = np.array([], dtype="uint64")  # ids whose states have different times
         self.conflicts: dict[str, int] = {}  # source -> ids that stand for records of different content
 
     def add(self, rows: pa.Table, file: str) -> None:
@@ -75,15 +92,19 @@ class Runs:
         self.samples.append(key[::_EVERY])
         self.spans.append((int(key[0]), int(key[-1])))
         self.rows += rows.num_rows
+        self.named += int(_named(rows).sum()) if self.table == "events" else 0
 
     def merge(self, path: Path) -> dict[str, int]:
         """Write the table to a Parquet file, sorted, equal rows folded; return the rows kept by source."""
         from pyarrow import parquet
 
         kept: dict[str, int] = {}
+        cuts = list(self._cuts())
+        if self.named and len(cuts) > 1:
+            self._gather_moved()
         with parquet.ParquetWriter(path, self.schema, **_writing(self.schema)) as writer:
-            for low, high in self._cuts():
-                rows = self._folded(self._between(low, high))
+            for low, high in cuts:
+                rows = self._folded(list(self._between(low, high)))
                 if rows.num_rows:
                     writer.write_table(rows, row_group_size=65_536)
                     counts = rows.column("source").value_counts().to_pylist()
@@ -107,11 +128,43 @@ class Runs:
         bounds = [-(2**63), *marks.tolist(), None]
         yield from pairwise(bounds)
 
-    def _between(self, low: int, high: int | None) -> list[tuple[int, pa.Table]]:
-        """Return what each run holds from `low` until before `high`."""
+    def _gather_moved(self) -> None:
+        """Fold states whose times differ before the slices are cut: they would stand in several of them."""
         import pyarrow as pa
 
-        found = []
+        moved = []
+        parts = self.named // PART + 1
+        for part in range(parts):
+            ids, stamps = [], []
+            for _, rows in self._between(-(2**63), None, ("event_id", "time_ns", "source", "raw_sha256")):
+                own = rows.column("event_id").to_numpy()
+                chosen = _named(rows) & (own % parts == part)
+                ids.append(own[chosen])
+                stamps.append(self._times(rows)[chosen])
+            seen = pd.DataFrame({"id": np.concatenate(ids), "ns": np.concatenate(stamps)}).drop_duplicates()
+            moved.append(seen.loc[seen["id"].duplicated(), "id"].to_numpy())
+        found = np.unique(np.concatenate(moved))
+        if not len(found):
+            return
+        runs = [
+            (number, rows.filter(pa.array(np.isin(rows.column("event_id").to_numpy(), found))))
+            for number, rows in self._between(-(2**63), None)
+        ]
+        rows = self._folded(runs)
+        self.moved = found
+        self.folder.joinpath("moved").mkdir()
+        last = Runs(self.folder / "moved", self.table)
+        last.add(rows, "")
+        last._path(0).rename(self._path(len(self.files)))
+        self.files.append("")
+        self.spans += last.spans
+
+    def _between(
+        self, low: int, high: int | None, columns: Sequence[str] | None = None
+    ) -> Iterator[tuple[int, pa.Table]]:
+        """Yield what each run holds from `low` until before `high`, without what stands in the last run instead."""
+        import pyarrow as pa
+
         for number, (begin, end) in enumerate(self.spans):
             if end < low or (high is not None and begin >= high):
                 continue
@@ -120,17 +173,14 @@ class Runs:
                 key = self._times(rows)
                 first = int(np.searchsorted(key, low))
                 last = len(key) if high is None else int(np.searchsorted(key, high))
-                if last > first:
-                    found.append(
-                        (
-                            number,
-                            pa.table(
-                                [column.combine_chunks() for column in rows.slice(first, last - first).columns],
-                                schema=self.schema,
-                            ),
-                        )
+                part = rows.slice(first, last - first).select(columns or self.schema.names)
+                if len(self.moved) and self.files[number]:
+                    part = part.filter(pa.array(~np.isin(part.column("event_id").to_numpy(), self.moved)))
+                if part.num_rows:
+                    yield (
+                        number,
+                        pa.table([column.combine_chunks() for column in part.columns], names=part.column_names),
                     )
-        return found
 
     def _folded(self, runs: list[tuple[int, pa.Table]]) -> pa.Table:
         """Return the rows of some runs in order, equal ones as one row."""
@@ -147,6 +197,9 @@ class Runs:
             names = np.repeat([self.files[number] for number, _ in runs], [part.num_rows for _, part in runs])
             doubled = _keyed(rows.filter(pa.array(again)), self._looked_at())
             doubled = doubled.assign(file=names[again], row=np.flatnonzero(again))
+            if self.table == "events":
+                own = rows.filter(pa.array(again))
+                doubled = doubled.assign(named=_named(own), rank=_ranks(own))
             self._note_conflicts(doubled)
             rows, keep = _fold(rows, keys, again, doubled)
         by = [(name, "ascending") for name in _ORDER[self.table]]
@@ -160,7 +213,7 @@ class Runs:
         return [*KEYS[self.table], "source", *more]
 
     def _note_conflicts(self, doubled: pd.DataFrame) -> None:
-        """Count the ids of formats that stand for several contents; the first one is kept, and the report says so."""
+        """Count the ids of formats that stand for several contents; one is kept, and the report says so."""
         if "raw_sha256" in doubled:
             contents = doubled.groupby([*KEYS[self.table], "source"])["raw_sha256"].nunique()
             for source, number in (contents > 1).groupby("source").sum().items():
@@ -204,20 +257,104 @@ def _fold(rows: pa.Table, keys: list[str], again: Any, doubled: pd.DataFrame) ->
     """Return rows, each with its number in the file that has most of them, and which of them are the first of a key.
 
     The number is the largest that one file has, not the sum: pieces of an export that overlap hold the same record
-    once each, while a record that a system wrote three times stands three times in one file. An edge is not a
-    record: how often its ends are named depends on how an export was cut, so the largest count of a row is kept.
+    once each, while a record that a system wrote three times stands three times in one file. A record with an id of
+    its own happened once, however often it was sent; what it counts itself is the largest of its states. An edge is
+    not a record: how often its ends are named depends on how an export was cut, so the largest count of a row is kept.
     """
     import pyarrow as pa
 
     if "position" in doubled:
-        doubled = doubled.sort_values(["file", "position"], kind="stable")
+        doubled = doubled.sort_values(["rank", "file", "position"], kind="stable")
     first = doubled.drop_duplicates(keys)
     keep = ~again
     keep[first["row"]] = True
     if "count" in rows.column_names:
-        by_file = doubled.groupby([*keys, "file"], dropna=False)["count"].agg("sum" if keys[0] == "event_id" else "max")
-        most = by_file.groupby(keys, dropna=False).max().rename("most")
+        repeated = ~doubled["named"] if "named" in doubled else pd.Series(False, index=doubled.index)
+        groups = [*keys, "file"]
+        by_file = doubled[repeated].groupby(groups)["count"].sum()
+        once = doubled[~repeated].groupby(groups)["count"].max()
+        most = pd.concat([by_file, once]).groupby(keys).max().rename("most")
         counts = rows.column("count").to_numpy().copy()
         counts[first["row"]] = first.join(most, on=keys)["most"].to_numpy()
         rows = rows.set_column(rows.column_names.index("count"), "count", pa.array(counts))
     return rows, keep
+
+
+def _named(rows: pa.Table) -> Any:
+    """Return which events are known by an id of their own: the ids of the others are made of their content alone."""
+    raw = rows.column("raw_sha256").combine_chunks()
+    hashes = np.frombuffer(raw.buffers()[1], dtype=">u8")[raw.offset * 4 : (raw.offset + len(raw)) * 4 : 4]
+    sources = rows.column("source").combine_chunks().dictionary_encode()
+    masks = np.array([source_mask(name) for name in sources.dictionary.to_pylist()], dtype="uint64")
+    return rows.column("event_id").to_numpy() != (hashes.astype("uint64") ^ masks[sources.indices.to_numpy()])
+
+
+def _ranks(rows: pa.Table) -> Any:
+    """Return the rank of each of some rows among those of its id; 0 where they are all the same."""
+    import pyarrow as pa
+
+    by = ["event_id", "source"]
+    looked = rows.select([*by, *_STATES])
+    kinds = looked.group_by(by).aggregate([(name, "count_distinct") for name in _STATES])
+    several = np.zeros(kinds.num_rows, dtype=bool)
+    for name in _STATES:
+        several |= kinds.column(f"{name}_count_distinct").to_numpy() > 1
+    ranks = np.zeros(rows.num_rows, dtype="int64")
+    contested = np.isin(rows.column("event_id").to_numpy(), kinds.column("event_id").to_numpy()[several])
+    places = np.flatnonzero(contested)
+    held = [_rank(row) for row in rows.filter(pa.array(contested)).to_pylist()]
+    ranks[places[sorted(range(len(held)), key=held.__getitem__)]] = np.arange(1, len(held) + 1)
+    return ranks
+
+
+def _rank(row: dict[str, Any]) -> tuple[Any, ...]:
+    """Return by what the states of one record are put in order; the first is kept.
+
+    A state with a time goes before one without, a narrow interval before a wide one. Then come: the state that no
+    later one overwrote, or the earliest that did (`_EARLIEST`), the latest of those that replace each other
+    (`_LATEST`), the largest count, the smallest hash of the record, and of equal records the one that was read with
+    the most around it.
+    """
+    try:
+        attributes = json.loads(row["attributes"] or "{}")
+    except ValueError:
+        attributes = {}
+    edited, latest = (
+        [_stamp(attributes[name]) for name in names if attributes.get(name)] for names in (_EARLIEST, _LATEST)
+    )
+    return (
+        (row["time_latest_ns"] or NEVER) if row["time_ns"] is None else 0,
+        edited,
+        _Last(latest),
+        -row["count"],
+        row["raw_sha256"],
+        -len(row["attributes"]),
+        *(_Last(row[name] or "") for name in _STATES[1:]),
+    )
+
+
+class _Last:
+    """A value that sorts the other way round."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __lt__(self, other: _Last) -> bool:
+        return bool(other.value < self.value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Last) and bool(self.value == other.value)
+
+
+def _stamp(value: Any) -> tuple[int, str]:
+    """Return a time, a number or a text so that they can be put in order."""
+    text = str(value)
+    if value is True:  # overwritten, nobody knows when
+        return NEVER, ""
+    if text.replace(".", "", 1).isdecimal() and text.isascii():
+        whole, _, fraction = text.partition(".")
+        return int(whole) * 10**9 + int(fraction[:9].ljust(9, "0")), ""
+    try:
+        return times.moment(text, zone_name="UTC").ns or 0, ""
+    except InputError:
+        return 0, text

@@ -12,7 +12,9 @@ What the form ``iso8601`` reads (`parse`, for ``incident.yaml``, only the first)
 What it refuses
     Months in figures that could be days, years of two digits, clocks of 12 hours, week and ordinal dates,
     abbreviations of zones (CET, EST, IST), offsets that no place keeps, hour 24, weekdays that are wrong,
-    local hours that are skipped or repeated when clocks change. A ``strptime`` pattern reads some of them.
+    local hours that are skipped or repeated when clocks change. A ``strptime`` pattern reads some of them. Of an
+    event, sources keep the repeated hour as an interval from the first to the second of its meanings; a value of a
+    metric, a span and the end of an event have no place for one, and are refused.
 The ends
     Digits past the nanosecond are cut if they are 0, else refused. A leap second is taken for the last
     nanosecond before it, so that the order is kept, on the 27 days that had one; elsewhere it is refused.
@@ -25,11 +27,12 @@ from __future__ import annotations
 from rca.times.ahead import ahead
 from rca.times.counts import COUNT_YEARS
 from rca.times.read import FORMATS, UTC, Moment, check_form, moment, parse, parse_column, show, zone_basis
-from rca.times.zones import RepeatedHour, clock_changes, constant_offset, zone
+from rca.times.zones import TWICE, RepeatedHour, clock_changes, constant_offset, sides, zone
 
 __all__ = [
     "COUNT_YEARS",
     "FORMATS",
+    "TWICE",
     "UTC",
     "Moment",
     "RepeatedHour",
@@ -41,6 +44,7 @@ __all__ = [
     "parse",
     "parse_column",
     "show",
+    "sides",
     "zone",
     "zone_basis",
 ]

@@ -16,17 +16,21 @@ from rca.errors import InputError, UnknownName, did_you_mean, shorten
 
 __all__ = [
     "SECOND",
+    "TWICE",
     "RepeatedHour",
     "clock_changes",
     "constant_offset",
     "from_wall",
     "offset_at",
     "offset_text",
+    "sides",
     "zone",
 ]
 
 SECOND = 10**9
+TWICE = "clocks go back and show it twice"  # in every message of `RepeatedHour`
 _DAY = 86_400 * SECOND
+_FIRST, _SECOND = "#1", "#2"  # no IANA name has the sign
 _EPOCH = dt.datetime(1970, 1, 1)
 _PROBES = [dt.timedelta(minutes=minutes) for minutes in range(0, 1440, 15)]
 _PROBES.append(dt.timedelta(days=1, microseconds=-1))
@@ -49,6 +53,23 @@ def zone(name: str) -> ZoneInfo:
     if name not in _zones():
         raise UnknownName(f"unknown time zone {shorten(name)}{did_you_mean(name, _zones())}")
     return ZoneInfo(name)
+
+
+def sides(name: str) -> tuple[str, str]:
+    """Return a zone as two: in the hour that its clocks show twice, the one takes the first, the other the second.
+
+    For `moment` and `from_wall` only; `zone` knows no such names, so that nobody can declare one.
+
+    Examples
+    --------
+    >>> [from_wall(1761445800 * SECOND, side) // SECOND for side in sides("Europe/Berlin")]
+    [1761438600, 1761442200]
+    """
+    return f"{name}{_FIRST}", f"{name}{_SECOND}"
+
+
+def _place(name: str) -> ZoneInfo:
+    return zone(name.removesuffix(_FIRST).removesuffix(_SECOND))
 
 
 class RepeatedHour(InputError):
@@ -102,7 +123,7 @@ def offset_at(ns: int, name: str) -> int:
 @lru_cache(maxsize=65_536)
 def _of_day(name: str, day: int) -> int | None:
     """Return the offset of a local day in nanoseconds if it is one; `day` counts from 1970-01-01."""
-    place, start = zone(name), _EPOCH + dt.timedelta(days=day)
+    place, start = _place(name), _EPOCH + dt.timedelta(days=day)
     offsets = {offset for probe in _PROBES for offset in _both(place, start + probe)}
     return offsets.pop() * SECOND if len(offsets) == 1 else None
 
@@ -167,10 +188,12 @@ def from_wall(wall: int, zone_name: str) -> int:
     if offset is not None:
         return wall - offset
     naive = _EPOCH + dt.timedelta(seconds=wall // SECOND)
-    before, after = _both(zone(zone_name), naive)
+    before, after = _both(_place(zone_name), naive)
     if before == after:
         return wall - before * SECOND
-    what = "clocks go back and show it twice" if before > after else "clocks go forward and skip it"
+    if before > after and zone_name.endswith((_FIRST, _SECOND)):
+        return wall - (before if zone_name.endswith(_FIRST) else after) * SECOND
+    what = TWICE if before > after else "clocks go forward and skip it"
     said = (
         f"is ambiguous or does not exist in {zone_name} (clock change): on {naive:%Y-%m-%d} {what}, from"
         f" {offset_text(before)} to {offset_text(after)}; write its offset"

@@ -111,7 +111,7 @@ def _web(line: str, source: Source) -> dict[str, Any]:
         raise InputError('expected: client ident user [time] "request" status bytes')
     found = match.groupdict(default="-")
     more = _split(found["more"]) if match["more"] else []
-    request = _ESCAPED.sub(r"\1", found["request"]) if found["request"] != "-" else ""
+    request = _plain(found["request"]) if found["request"] != "-" else ""
     attributes = {
         "request": request,
         "status": _number(found["status"]),
@@ -178,7 +178,12 @@ def _aws(line: str, source: Source) -> dict[str, Any]:
 
 def _split(text: str) -> list[str]:
     """Return fields separated by blanks; quoted ones without their quotes, a last one also when it is cut."""
-    return [_ESCAPED.sub(r"\1", quoted) or cut or plain for quoted, cut, plain in _FIELD.findall(text)]
+    return [_plain(quoted) or cut or plain for quoted, cut, plain in _FIELD.findall(text)]
+
+
+def _plain(quoted: str) -> str:
+    """Return a quoted text without the marks before quotes and backslashes; most have none."""
+    return _ESCAPED.sub(r"\1", quoted) if "\\" in quoted else quoted
 
 
 def _kept(attributes: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,8 @@ the API v1 (Airflow 2) and v2 (Airflow 3), also several in one list or as JSON l
 
 Traps: the logical date (execution date in Airflow 2) is the start of the data's interval, often a day before
 anything ran: it stays an attribute, and the time of an event is ``start_date``. What is queued has no start.
-Clearing a task runs it again under the same run id, so an id is no name for what happened. MySQL and
+Clearing a task runs it again under the same run id, so a run goes by its start
+as well (before that, by when it was queued): of the states of one start, the latest is kept. MySQL and
 SQLite export times without a zone (they mean UTC: declare it). The list of task instances has the last
 try only, unless the tries were asked for.
 
@@ -19,7 +20,7 @@ system       DAG run: dag_id; task: dag_id.task_id
 severity     failed: error; upstream_failed, up_for_retry, restarting, removed, shutdown: warning; else info
 actor        who triggered the run, or did what the event log tells
 ref          run id
-native id    of event log entries; runs change, and each state that was exported is an event
+native id    of event log entries; of a run or task its ids, try and start
 attributes   logical_date, data interval, queued, run_type, conf, try_number, hostname, operator, note
 ===========  =========================================================================================
 """
@@ -129,11 +130,14 @@ def _run(place: tuple[int, str], record: dict[str, Any], source: Source) -> Item
     mapped = f"[{index}]" if index not in ("", "-1") else ""
     name = f"{dag}.{task}" if task else str(dag)
     tried = f" (try {number})" if number else ""
+    begun = start.ns if start.ns is not None else f"queued {queued.ns}"
+    attributes = {"state": state} | {key: record[key] for key in KEPT if record.get(key) not in (None, "")}
     return event(
-        place, record, time=start, time_end=end, system=name, kind="data_load", severity=SEVERITY.get(state, "info"),
+        place, record, native_id="|".join(map(str, (dag, run, task, index, number, begun))),
+        time=start, time_end=end, system=name, kind="data_load", severity=SEVERITY.get(state, "info"),
         message=f"{'task' if task else 'DAG run'} {name}{mapped} {state or 'without state'}{tried}: {run or '-'}",
         actor=str(record.get("triggering_user_name") or ""), ref=str(run),
-        attributes={"state": state} | {key: record[key] for key in KEPT if record.get(key) not in (None, "")},
+        attributes=attributes | ({"modified": end.text} if end.ns is not None else {}),
         time_earliest=queued if start.ns is None else None, time_latest=end if start.ns is None else None,
     )  # fmt: skip
 
@@ -168,7 +172,9 @@ def recognise(head: Head) -> bool:
         first = first[0] if first else None
     if isinstance(first, dict):
         listed = [name for name in LISTS if isinstance(first.get(name), list)]
-        return bool(listed) or {"dag_id", "dag_run_id", "state"} <= set(first)
+        names = set(first)  # the command line says run_id where the API says dag_run_id, or names the task only
+        run = bool({"dag_run_id", "run_id"} & names or {"task_id", "start_date"} <= names)
+        return bool(listed) or ({"dag_id", "state"} <= names and run)
     names = {name.strip() for name in head.names}
     return {"dag_id", "run_id", "state", "start_date"} <= names
 

@@ -1,7 +1,7 @@
 """Alertmanager: webhook notifications (version 4) and the alert list of its API (v2).
 
 Reads one notification, a list or JSON lines of them, and the lists of ``/api/v2/alerts`` and
-``/api/v2/alerts/groups``. Tested against a real server (Alertmanager 0.25).
+``/api/v2/alerts/groups`` (of the older API too, below ``data``). Tested against a real server (Alertmanager 0.25).
 
 A notification repeats every alert of its group as long as it fires, each time with the annotation texts of
 the last evaluation; the list shows alerts that fire now. What happened are two events an alert, and each
@@ -19,9 +19,9 @@ Each event is made once a file, at the first notice that tells of it: its ``coun
 were notified. What is hashed as the record are labels, fingerprint, status and times, which repeated
 notices do not change; the times to the millisecond, as the list cuts them and notifications do not. The
 whole record stays in the file at the locator. Annotations and ``generatorURL`` are in message and
-attributes; where notices of one event differ in them, those first in the alphabet are taken for all, so
-that the order of the notices does not matter. ``endsAt`` of a firing alert is the year 1 in notifications
-and a guess of the server's in the list: it is no time of this alert and not read.
+attributes; where notices of one event differ in them, the longest and of these the first in the alphabet
+are taken for all, so that the order of the notices does not matter. ``endsAt`` of a firing alert is the
+year 1 in notifications and a guess of the server's in the list: it is no time of this alert and not read.
 
 ``labels``: the first of ``service``, ``service_name``, ``app``, ``job`` is the system, ``severity`` the
 severity, ``alertname`` begins the message; ``fingerprint`` is ref.
@@ -38,6 +38,7 @@ import pandas as pd
 from rca import files, times
 from rca.errors import InputError, UnsafeInput, shorten
 from rca.incident.model import Source
+from rca.sources.batches import object_text
 from rca.sources.documents import objects
 from rca.sources.formats.prometheus import fetch, save, system_of
 from rca.sources.items import Format, Head, Item, Reject, each, event
@@ -48,7 +49,7 @@ __all__ = ["FORMAT", "pull", "read", "recognise"]
 MAX_PULL = 2**28
 _TEXTS = ("summary", "message", "description", "title")
 
-Texts = tuple[dict[str, Any], str]  # annotations and generatorURL
+Texts = tuple[dict[str, Any], str, str]  # annotations, generatorURL, and the end where its notice is all there is
 
 
 class _State(NamedTuple):
@@ -56,6 +57,7 @@ class _State(NamedTuple):
 
     raw: dict[str, Any]
     time: Moment
+    ends: str  # of a record that tells of the end as well
 
     @property
     def key(self) -> str:
@@ -64,10 +66,15 @@ class _State(NamedTuple):
 
 def recognise(head: Head) -> bool:
     """Return whether a file's head is a notification or an alert list."""
-    first = head.document[0] if isinstance(head.document, list) and head.document else head.document
+    first = head.document
+    if isinstance(first, dict) and first.get("status") == "success" and isinstance(first.get("data"), list):
+        first = first["data"]
+    first = first[0] if isinstance(first, list) and first else first
     if not isinstance(first, dict):
         return False
     alerts = first.get("alerts")
+    if alerts == [] and {"receiver", "groupKey"} <= set(first):
+        return True
     alert = alerts[0] if isinstance(alerts, list) and alerts else first
     if not isinstance(alert, dict) or not isinstance(alert.get("labels"), dict):
         return False
@@ -90,29 +97,31 @@ def read(path: Path, source: Source) -> Iterator[Item | Reject]:
         Events of kind ``alert``; a notification that left alerts out is rejected for these.
     """
     zone = source.time.zone
-    best: dict[str, tuple[bool, str, Texts]] = {}
+    best: dict[str, tuple[bool, int, str, Texts]] = {}
     for _, _, alert in _alerts(path):
         if isinstance(alert, dict) and _readable(alert, zone):
             texts = alert.get("annotations") or {}, str(alert.get("generatorURL") or "")
             for state in _states(alert, zone):
                 # Of a firing alert what its own notices say, before what the notice of its end says.
-                found = state.raw["status"] != _status(alert), files.canonical_json(list(texts)), texts
-                best[state.key] = min(best.get(state.key, found), found, key=lambda item: item[:2])
+                late = state.raw["status"] != _status(alert)
+                told = object_text({"annotations": texts[0], "generator_url": texts[1]})
+                found = late, -len(told), told, (*texts, state.ends if late else "")
+                best[state.key] = min(best.get(state.key, found), found, key=lambda item: item[:3])
 
-    told: set[str] = set()
+    made: set[str] = set()
 
     def make(place: tuple[int, str], alert: dict[str, Any]) -> Iterable[Item]:
         for state in _states(alert, zone):
-            if state.key not in told:
-                told.add(state.key)
-                yield _event(place, state, best[state.key][2])
+            if state.key not in made:
+                made.add(state.key)
+                yield _event(place, state, best[state.key][3])
 
     return each(_alerts(path), make)
 
 
 def _alerts(path: Path) -> Iterator[tuple[int, str, Any]]:
     number = 0
-    for _, locator, record in objects(path):
+    for _, locator, record in objects(path, "data"):
         place = f"{locator} " if locator.startswith("line") else locator.rstrip("/")
         grouped = isinstance(record, dict) and isinstance(record.get("alerts"), list)
         for index, alert in enumerate(record["alerts"] if grouped else [record]):
@@ -146,11 +155,14 @@ def _states(alert: dict[str, Any], zone: str | None) -> list[_State]:
     begin = times.moment(alert.get("startsAt"), zone_name=zone)
     name = str(alert.get("fingerprint") or files.canonical_json(labels, indent=None))
     raw = {"labels": labels, "fingerprint": name, "startsAt": _milliseconds(begin, "startsAt")}
-    found = [_State({**raw, "status": "firing"}, begin)]
-    if status == "resolved":
-        end = times.moment(alert.get("endsAt"), zone_name=zone)
-        found.append(_State({**raw, "status": "resolved", "endsAt": _milliseconds(end, "endsAt")}, end))
-    return found
+    if status == "firing":
+        return [_State({**raw, "status": "firing"}, begin, "")]
+    end = times.moment(alert.get("endsAt"), zone_name=zone)
+    ends = _milliseconds(end, "endsAt")
+    return [
+        _State({**raw, "status": "firing"}, begin, ends),
+        _State({**raw, "status": "resolved", "endsAt": ends}, end, ends),
+    ]
 
 
 def _readable(alert: dict[str, Any], zone: str | None) -> bool:
@@ -168,7 +180,7 @@ def _milliseconds(time: Moment, name: str) -> str:
 
 
 def _event(place: tuple[int, str], state: _State, texts: Texts) -> Item:
-    annotations, generator = texts
+    annotations, generator, ends = texts
     raw = state.raw
     labels, status = raw["labels"], raw["status"]
     text = next((str(annotations[key]) for key in _TEXTS if annotations.get(key)), "")
@@ -188,6 +200,7 @@ def _event(place: tuple[int, str], state: _State, texts: Texts) -> Item:
             "labels": labels,
             "annotations": annotations,
             "generator_url": generator,
+            **({"ends_at": ends} if ends else {}),
         },
     )
 

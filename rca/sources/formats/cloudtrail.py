@@ -116,6 +116,8 @@ def recognise(head: Head) -> bool:
     record = head.document
     for key in ("Records", "Events"):
         if isinstance(record, dict) and isinstance(record.get(key), list):
+            if key == "Records" and record == {"Records": []}:
+                return True
             record = record[key]
     record = record[0] if isinstance(record, list) and record else record
     if not isinstance(record, dict):

@@ -1,15 +1,15 @@
 """Elasticsearch and OpenSearch: answers of ``_search``, dumps of hits as JSON lines, and bare documents.
 
 Traps: a search returns 10 hits where it was not asked for more: where ``hits.total`` is larger than what the file
-holds, or shards failed, one `Reject` says so. Documents are changed in place: a version above 1, where it was
-exported, is part of the id, so that each state is an event. ``fields`` instead of ``_source`` holds lists. The times
-are those of the document; as in `rca.sources.formats.jsonlog`, a number's unit is told by its digits and marked
+holds, or shards failed, one `Reject` says so. Documents are changed in place: of the states of one, the
+one of the highest ``_version`` is kept, where that was exported. ``fields`` instead of ``_source`` holds lists. The
+times are those of the document; as in `rca.sources.formats.jsonlog`, a number's unit is told by its digits and marked
 ``assumed``, and a text without an offset needs ``time.zone`` (Elasticsearch itself reads it as UTC).
 
 ========== ===================================================================================================
 column     field
 ========== ===================================================================================================
-native id  _index/_id, with ``#version`` above 1
+native id  _index/_id
 time       @timestamp, else as in `rca.sources.formats.jsonlog`; ``time_end`` from event.end
 system     service.name ..., else event.dataset, else host.name
 kind       alert where event.kind is alert, else log
@@ -41,6 +41,7 @@ from rca.sources.rows import lookup
 
 __all__ = ["FORMAT", "read", "recognise"]
 
+_OF_THE_SEARCH = ("_score", "_ignored", "sort", "highlight", "matched_queries", "_explanation")  # not of the document
 _TEXT = ("message", "event.reason", "event.action", "event.original", "msg")
 _SYSTEM = (*jsonlog.SYSTEM, "event.dataset", "host.name", "host.hostname", "host")
 
@@ -97,16 +98,16 @@ def _event(place: tuple[int, str], hit: dict[str, Any], source: Source) -> Item:
         document = {name: value[0] if isinstance(value, list) and value else value for name, value in document.items()}
     fields = jsonlog.fields(document, source)
     system, text = jsonlog.first(document, _SYSTEM), jsonlog.first(document, _TEXT)
-    version = hit.get("_version")
-    state = f"#{version}" if isinstance(version, int) and version > 1 else ""
+    version = {"_version": hit["_version"]} if isinstance(hit.get("_version"), int) else {}
     end = jsonlog.first(document, ("event.end",))[1]
     return event(
         place,
-        hit,
-        native_id=f"{hit['_index']}/{hit['_id']}{state}" if hit.get("_index") and hit.get("_id") else "",
+        {name: value for name, value in hit.items() if name not in _OF_THE_SEARCH},
+        native_id=f"{hit['_index']}/{hit['_id']}" if hit.get("_index") and hit.get("_id") else "",
         **{
             **fields,
             "system": str(system[1]),
+            "attributes": {**fields["attributes"], **version},
             "kind": "alert" if lookup(document, "event.kind") == "alert" else "log",
             "message": str(text[1]).strip() or "(no text)",
             "actor": str(jsonlog.first(document, ("user.name",))[1]),

@@ -20,6 +20,7 @@ Traps: a deployment's own ``created_at`` is when it was asked for: live it goes 
 knows its deployment's address only; ``inactive`` only says that another took its place; ``created_at`` of a release is
 that of its commit, and a draft has no time of publication; ``created_at`` of a run is the first attempt's. Whether a
 workflow run or a release puts something live is not written: they are of kind ``other`` unless ``constant`` says so.
+An attempt of a run is one event: of its states the latest is kept.
 
 Tested against the documented format only.
 """
@@ -96,7 +97,8 @@ def _event(place: tuple[int, str], record: dict[str, Any], known: dict[str, dict
     if kind == "deployment":
         message = f"deployment of {record['ref']} to {record['environment']} asked for"
         attributes = {name: record.get(name) for name in ("environment", "ref", "task", "description", "url")}
-        native, time = f"{record['id']}:{record.get('updated_at', '')}", record["created_at"]
+        native, time = str(record["id"]), record["created_at"]
+        attributes["modified"] = record.get("updated_at")
         return _made(
             place, record, kind, native, message, str(record["sha"]), attributes, times.moment(time, zone_name=zone)
         )
@@ -133,12 +135,11 @@ def _status(place: tuple[int, str], record: dict[str, Any], known: dict[str, dic
 def _run(place: tuple[int, str], record: dict[str, Any], zone: str | None) -> Item:
     done = record.get("status") == "completed"
     result = str(record.get("conclusion") or record.get("status") or "")
-    states = (record["id"], record.get("run_attempt", 1), record.get("status"), record.get("updated_at"))
     return _made(
         place,
         record,
         "run",
-        ":".join(map(str, states)),
+        f"{record['id']}:{record.get('run_attempt', 1)}",
         f"workflow {record.get('name') or record['workflow_id']} #{record['run_number']} {result}".strip(),
         str(record["head_sha"]),
         {
@@ -147,6 +148,7 @@ def _run(place: tuple[int, str], record: dict[str, Any], zone: str | None) -> It
             "event": record.get("event"),
             "attempt": record.get("run_attempt"),
             "title": record.get("display_title"),
+            "modified": record.get("updated_at"),
             "url": record.get("html_url"),
         },
         times.moment(record.get("run_started_at") or record.get("created_at"), zone_name=zone),
@@ -158,15 +160,19 @@ def _run(place: tuple[int, str], record: dict[str, Any], zone: str | None) -> It
 def _release(place: tuple[int, str], record: dict[str, Any], zone: str | None) -> Item:
     draft = bool(record.get("draft")) or not record["published_at"]
     state = "draft" if draft else "prerelease" if record.get("prerelease") else "published"
-    states = (record["id"], state, record["tag_name"], record["published_at"], record.get("updated_at"))
     return _made(
         place,
         record,
         "release",
-        ":".join(str(part) for part in states if part),
+        f"{record['id']}:{'draft' if draft else record['published_at']}",
         f"release {record.get('name') or record['tag_name']} {state}",
         str(record["tag_name"]),
-        {"state": state, "branch": record.get("target_commitish"), "url": record.get("html_url")},
+        {
+            "state": state,
+            "branch": record.get("target_commitish"),
+            "modified": record.get("updated_at"),
+            "url": record.get("html_url"),
+        },
         times.moment(record["published_at"], zone_name=zone),
     )
 

@@ -18,7 +18,8 @@ attributes  ``type``, ``state``, environment, branch or tag, job, pipeline, numb
 Traps: a deployment's ``created_at`` is when its job was made, which may wait for hours or for a person; it went live
 when the job finished. A deployment that the API made has no job: it is undated, between ``created_at`` and
 ``updated_at``, which also changes when something is edited. A pipeline of a list names neither start nor end. Jobs
-and pipelines are of kind ``other``: whether they put something live is not written.
+and pipelines are of kind ``other``: whether they put something live is not written. Of the
+states of a pipeline or job the latest is kept; a deployment that was exported while it ran has an event for that too.
 
 Tested against the documented format only.
 """
@@ -40,6 +41,7 @@ from rca.times import Moment
 
 __all__ = ["FORMAT", "read", "recognise"]
 
+_OPEN = ("created", "running", "blocked")  # states of a deployment that is not over
 _PROJECT = re.compile(r"https?://[^/]+/(?:.*/)?([^/]+)/-/")
 _FIELDS = {
     "deployment": {"iid", "sha", "environment", "status"},
@@ -97,12 +99,13 @@ def _event(place: tuple[int, str], record: dict[str, Any], zone: str | None) -> 
         "pipeline": lookup(job, "pipeline.id"),
         "cause": record.get("source") or record.get("failure_reason"),
         "url": address,
+        "modified": record.get("updated_at") or record.get("finished_at"),
     }
-    states = (kind, record["id"], state, record.get("updated_at") or record.get("finished_at"))
+    opened = kind == "deployment" and state in _OPEN
     return event(
         place,
         record,
-        native_id=":".join(str(part) for part in states if part),
+        native_id=f"{kind}:{record['id']}{':opened' if opened else ''}",
         system=project[1] if project else "",
         kind="deploy" if kind == "deployment" and state == "success" else "other",
         severity="error" if state == "failed" else "",
@@ -126,7 +129,7 @@ def _moments(kind: str, record: dict[str, Any], job: dict[str, Any], zone: str |
     end = job.get("finished_at") or record.get("finished_at")
     if end:
         return {"time": moment(end)}
-    if record["status"] in ("created", "running", "blocked"):
+    if record["status"] in _OPEN:
         return {"time": moment(record["created_at"])}
     bounds = {"time_earliest": moment(record["created_at"]), "time_latest": moment(record.get("updated_at"))}
     return {"time": Moment(None, "", ""), **bounds}

@@ -28,6 +28,8 @@ attributes          body, parents, committer, author_time, mails, files ("M path
 
 from __future__ import annotations
 
+import codecs
+import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -35,7 +37,8 @@ from pathlib import Path
 from typing import Any
 
 from rca import times
-from rca.errors import InputError, MissingFile, UnsafeInput, shorten
+from rca.errors import InputError, UnsafeInput, shorten
+from rca.files import opened
 from rca.incident.model import Source
 from rca.sources.items import Format, Head, Item, Reject, each, event
 
@@ -91,14 +94,11 @@ def read(path: Path, source: Source) -> Iterator[Item | Reject]:
     InputError
         If no commit of a known form begins the file.
     """
-    try:
-        with path.open("rb") as handle:
-            machine = handle.read(1) == b"\0"
-    except FileNotFoundError as error:
-        raise MissingFile(f"{path}: no such file") from error
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    records = _machine(path) if machine else _human(path)
+    with opened(path) as handle:
+        start = handle.read(4)
+    if start[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        raise InputError(f"{path.name}: not UTF-8 text but UTF-16, as PowerShell's > writes; use git log --output=FILE")
+    records = _machine(path) if start.removeprefix(codecs.BOM_UTF8)[:1] == b"\0" else _human(path)
 
     def make(place: tuple[int, str], record: dict[str, Any]) -> list[Item]:
         return [_event(place, record, source.time.zone)]
@@ -109,7 +109,7 @@ def read(path: Path, source: Source) -> Iterator[Item | Reject]:
 def _pieces(path: Path) -> Iterator[str]:
     """Yield what stands between NUL bytes; in bounded memory."""
     rest = b""
-    with path.open("rb") as handle:
+    with opened(path) as handle:
         while block := handle.read(2**20):
             *whole, rest = (rest + block).split(b"\0")
             if len(rest) > MAX_FIELD:
@@ -122,7 +122,7 @@ def _pieces(path: Path) -> Iterator[str]:
 def _machine(path: Path) -> Iterator[tuple[int, str, Any]]:
     """Yield the commits of the NUL-separated form; a field count that does not fit ends in a reject."""
     pieces = _pieces(path)
-    if next(pieces).strip():
+    if next(pieces).strip("\ufeff \r\n"):
         raise InputError(f"{path.name}: does not begin with a NUL; export it with the format of this reader's help")
     number = 0
     while True:
@@ -135,8 +135,8 @@ def _machine(path: Path) -> Iterator[tuple[int, str, Any]]:
         if files is None or not re.fullmatch("[0-9a-f]{40,64}", values[0]):
             yield number, place, Reject(number, place, "cut off, or not the fields that this reader asks git for")
             return
-        record = dict(zip(NAMES, values, strict=True))
-        yield number, place, record | {"files": [line for line in files.split("\n") if line.strip()]}
+        record = dict(zip(NAMES, (value.replace("\r\n", "\n") for value in values), strict=True))
+        yield number, place, record | {"files": [line for line in files.splitlines() if line.strip()]}
 
 
 def _human(path: Path) -> Iterator[tuple[int, str, Any]]:
@@ -161,9 +161,9 @@ def _human(path: Path) -> Iterator[tuple[int, str, Any]]:
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
     """Yield the lines, blank ones too: they end a header. What is no UTF-8 is replaced: a name loses no commit."""
-    with path.open(encoding="utf-8-sig", errors="replace", newline="\n") as handle:
+    with opened(path) as handle, io.TextIOWrapper(handle, "utf-8-sig", errors="replace", newline="\n") as texts:
         number = 0
-        while text := handle.readline(MAX_FIELD):
+        while text := texts.readline(MAX_FIELD):
             number += 1
             yield number, text.rstrip("\r\n")
 
@@ -260,7 +260,7 @@ def recognise(head: Head) -> bool:
     >>> recognise(Head("log.txt", "commit " + "0" * 40 + "\nAuthor: A <a@b.example>\n"))
     True
     """
-    if re.match(rb"\0[0-9a-f]{40}(?:[0-9a-f]{24})?\0", head.data):
+    if re.match(rb"(?:\xef\xbb\xbf)?\0[0-9a-f]{40}(?:[0-9a-f]{24})?\0", head.data):
         return True
     first, _, rest = head.text.lstrip("\ufeff").partition("\n")
     return bool(_COMMIT.fullmatch(first) and re.match(r"(?:Merge:|Author:|tree )", rest))

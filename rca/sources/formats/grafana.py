@@ -17,8 +17,8 @@ of the annotation              becomes
 dashboard, panel, data, tags   attributes
 =============================  ======================================================================
 
-Traps: an annotation can be edited under its id, and not every version of Grafana says when: two states of
-one annotation are two events. The API lists the newest 100 unless ``limit`` says more: a list of exactly
+Traps: an annotation can be edited under its id: of its states the latest is kept, where the version of
+Grafana says when (``updated``). The API lists the newest 100 unless ``limit`` says more: a list of exactly
 100 is probably cut. An annotation names no system but in tags. Mail address and picture of the user are
 left in the file.
 """
@@ -86,6 +86,7 @@ def _event(place: tuple[int, str], record: dict[str, Any]) -> Iterable[Item]:
     yield event(
         place,
         record,
+        native_id=f"{record['id']} {record.get('created') or record['time']}" if record.get("id") else "",
         time=time,
         time_end=end,
         system=system_of(_pairs(tags))[1],
@@ -93,7 +94,7 @@ def _event(place: tuple[int, str], record: dict[str, Any]) -> Iterable[Item]:
         message=_message(record),
         actor=str(record.get("login") or record.get("userName") or ""),
         ref=str(record.get("id", "")),
-        attributes={**kept, "tags": tags},
+        attributes={**kept, "tags": tags, **({"modified": record["updated"]} if record.get("updated") else {})},
     )
 
 

@@ -10,13 +10,16 @@ severity    name of the priority, where it is an English word
 message     summary; ``KEY field: from -> to``; text of the comment (Atlassian document format or plain)
 actor       reporter (else creator); author of the change or comment
 ref         key of the issue
-attributes  ``change`` (created, changed, comment), ids of field and values, project, type, state's category
+attributes  ``change`` (created, resolved, changed, comment, edited), ids of field and values, project, type,
+            category of the state
 ==========  ===============================================================================================
 
 Traps: names of fields, states and priorities are in the language of who asked, so ids stand beside them
 (``field_id``, ``from_id``, ``to_id``, ``statusCategory.key``); a key changes when an issue moves, so events go by
 the ids of issue, history entry and item; a search cuts a long changelog, and what is missing is reported as rejected;
-an edited comment is another state.
+what was edited stands as the
+export has it, with an event of its own for the edit. An export without ``changelog`` tells of the present state only:
+where it has a ``resolutiondate``, that is an event.
 
 Tested against the documented format only.
 """
@@ -52,7 +55,7 @@ def read(path: Path, source: Source) -> Iterator[Item | Reject]:
         One item of a history entry is one event.
     """
     zone = source.time.zone
-    yield from each(_parts(path), lambda place, part: [_MAKE[part["change"]](place, part, zone)])
+    yield from each(_parts(path), lambda place, part: _MAKE[part["change"]](place, part, zone))
 
 
 def _parts(path: Path) -> Iterator[documents.Record]:
@@ -64,7 +67,11 @@ def _parts(path: Path) -> Iterator[documents.Record]:
         fields = issue["fields"] if isinstance(issue.get("fields"), dict) else {}
         bare = {name: value for name, value in issue.items() if name != "changelog"}
         bare["fields"] = {name: value for name, value in fields.items() if name != "comment"}
-        yield position, locator, {"change": "created", "issue": bare}
+        yield (
+            position,
+            locator,
+            {"change": "created", "issue": bare, "history": isinstance(issue.get("changelog"), dict)},
+        )
         known = {"id": issue.get("id"), "key": issue.get("key")}
         system = _system(fields)
         pages = (
@@ -94,7 +101,7 @@ def _parts(path: Path) -> Iterator[documents.Record]:
                 )
 
 
-def _created(place: tuple[int, str], part: dict[str, Any], zone: str | None) -> Item:
+def _created(place: tuple[int, str], part: dict[str, Any], zone: str | None) -> list[Item]:
     issue = part["issue"]
     fields = issue["fields"]
     attributes = {
@@ -109,23 +116,35 @@ def _created(place: tuple[int, str], part: dict[str, Any], zone: str | None) -> 
         "assignee": _person(fields.get("assignee")),
         "labels": fields.get("labels"),
         "resolved": fields.get("resolutiondate"),
+        "modified": fields.get("updated"),
     }
-    return event(
-        place,
-        issue,
-        native_id=f"{issue['id']}:created:{fields.get('updated') or ''}",
-        time=times.moment(fields["created"], zone_name=zone),
-        system=_system(fields),
-        kind="ticket",
-        severity=str(lookup(fields, "priority.name") or ""),
-        message=f"{issue['key']} {fields.get('summary') or '(no text)'}",
-        actor=_person(fields.get("reporter")) or _person(fields.get("creator")),
-        ref=str(issue["key"]),
-        attributes={key: value for key, value in attributes.items() if value not in (None, "", [], {})},
-    )
+    told = f"{issue['key']} {fields.get('summary') or '(no text)'}"
+    author = _person(fields.get("reporter")) or _person(fields.get("creator"))
+    happened = [("created", fields["created"], "", told, author)]
+    if fields.get("resolutiondate") and not part["history"]:
+        stamp = fields["resolutiondate"]
+        happened.append(("resolved", stamp, f":{stamp}", f"{issue['key']} resolved: {fields.get('summary') or ''}", ""))
+    return [
+        event(
+            place,
+            issue,
+            native_id=f"{issue['id']}:{change}{state}",
+            time=times.moment(stamp, zone_name=zone),
+            system=_system(fields),
+            kind="ticket",
+            severity=str(lookup(fields, "priority.name") or ""),
+            message=message,
+            actor=actor,
+            ref=str(issue["key"]),
+            attributes={
+                key: value for key, value in {**attributes, "change": change}.items() if value not in (None, "", [], {})
+            },
+        )
+        for change, stamp, state, message, actor in happened
+    ]
 
 
-def _changed(place: tuple[int, str], part: dict[str, Any], zone: str | None) -> Item:
+def _changed(place: tuple[int, str], part: dict[str, Any], zone: str | None) -> list[Item]:
     issue, history, item = part["issue"], part["record"], part["item"]
     field = str(item.get("fieldId") or item["field"])
     before = item.get("fromString") if item.get("fromString") is not None else item.get("from")
@@ -138,7 +157,7 @@ def _changed(place: tuple[int, str], part: dict[str, Any], zone: str | None) -> 
         "to_id": item.get("to"),
         "to": after if field == "assignee" else None,
     }
-    return event(
+    made = event(
         place,
         {"issue": issue, "history": history, "item": item},
         native_id=f"{issue['id']}:{history['id']}:{part['number']}",
@@ -150,24 +169,37 @@ def _changed(place: tuple[int, str], part: dict[str, Any], zone: str | None) -> 
         ref=str(issue["key"]),
         attributes={key: value for key, value in attributes.items() if value not in (None, "")},
     )
+    return [made]
 
 
-def _comment(place: tuple[int, str], part: dict[str, Any], zone: str | None) -> Item:
+def _comment(place: tuple[int, str], part: dict[str, Any], zone: str | None) -> list[Item]:
+    """Return that somebody wrote, and that somebody overwrote it."""
     issue, comment = part["issue"], part["record"]
-    updated = comment.get("updated") if comment.get("updated") != comment["created"] else ""
-    attributes = {"change": "comment", "id": comment["id"], "edited": updated}
-    return event(
-        place,
-        {"issue": issue, "comment": comment},
-        native_id=":".join(filter(None, (f"{issue['id']}:comment:{comment['id']}", updated))),
-        time=times.moment(comment["created"], zone_name=zone),
-        system=part["system"],
-        kind="ticket",
-        message=_text(comment.get("body")).strip() or "(no text)",
-        actor=_person(comment.get("author")),
-        ref=str(issue["key"]),
-        attributes={key: value for key, value in attributes.items() if value},
-    )
+    edited = comment.get("updated") if comment.get("updated") != comment["created"] else ""
+    text = _text(comment.get("body")).strip() or "(no text)"
+    happened = [("comment", comment["created"], "", text, comment.get("author"))]
+    if edited:
+        who = comment.get("updateAuthor") or comment.get("author")
+        happened.append(("edited", edited, f":{edited}", f"(comment edited) {text}", who))
+    return [
+        event(
+            place,
+            {"issue": issue, "comment": comment},
+            native_id=f"{issue['id']}:comment:{comment['id']}{state}",
+            time=times.moment(time, zone_name=zone),
+            system=part["system"],
+            kind="ticket",
+            message=message,
+            actor=_person(who),
+            ref=str(issue["key"]),
+            attributes={
+                name: value
+                for name, value in {"change": change, "id": comment["id"], "edited": edited}.items()
+                if value
+            },
+        )
+        for change, time, state, message, who in happened
+    ]
 
 
 _MAKE = {"created": _created, "changelog": _changed, "comment": _comment}
@@ -204,6 +236,8 @@ def recognise(head: Head) -> bool:
     """Return whether the first record is an issue of Jira."""
     content = head.document
     if isinstance(content, dict) and isinstance(content.get("issues"), list):
+        if not content["issues"] and bool({"startAt", "isLast"} & set(content)):
+            return True
         content = content["issues"]
     first = content[0] if isinstance(content, list) and content else content
     if not isinstance(first, dict) or not isinstance(first.get("fields"), dict):

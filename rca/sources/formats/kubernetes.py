@@ -23,8 +23,8 @@ of the event (core, events.k8s.io)      becomes
 
 Everything is of kind ``log``: a ``ScalingReplicaSet`` may be a deployment, an autoscaler or a node that
 died; set ``values`` or ``constant`` where you know. An event is written anew each time it is counted:
-of the states of one event in a file only the last counts, whose `count` holds the others; from two
-files with two states come two rows. Clusters forget events after an hour by default.
+of the states of one event only the last counts, whose `count` holds the others, in whatever files
+they are. Clusters forget events after an hour by default.
 """
 
 from __future__ import annotations
@@ -42,7 +42,6 @@ from rca.times import Moment
 
 __all__ = ["FORMAT", "read", "recognise"]
 
-_GROUP = "events.k8s.io/"
 _SEVERITY = {"Warning": "warning", "Normal": "info"}
 
 
@@ -51,6 +50,8 @@ def recognise(head: Head) -> bool:
     record = head.document
     if isinstance(record, dict) and record.get("kind") in ("List", "EventList"):
         items = record.get("items")
+        if items == [] and record["kind"] == "EventList":
+            return True
         inner = items[0] if isinstance(items, list) and items else None
         return isinstance(inner, dict) and _is_event(inner, listed=record["kind"] == "EventList")
     first = record[0] if isinstance(record, list) and record else record
@@ -123,12 +124,10 @@ def _count(record: dict[str, Any]) -> int:
 
 def _event(place: tuple[int, str], record: dict[str, Any], zone: str | None) -> Item:
     metadata = record.get("metadata") or {}
-    series = record.get("series") or {}
     subject = record.get("involvedObject") or record.get("regarding") or {}
     begin = _first([record.get("eventTime"), record.get("firstTimestamp"), record.get("deprecatedFirstTimestamp"),
                     metadata.get("creationTimestamp")], zone)  # fmt: skip
-    end = _first([series.get("lastObservedTime"), record.get("lastTimestamp"), record.get("deprecatedLastTimestamp")],
-                 zone)  # fmt: skip
+    end = _first([_last_seen(record)], zone)
     if begin.ns is None or end.ns is None or end.ns <= begin.ns:
         end = Moment(None, "", "")
     text = str(record.get("message") or record.get("note") or "").strip()
@@ -145,11 +144,12 @@ def _event(place: tuple[int, str], record: dict[str, Any], zone: str | None) -> 
         "host": emitter.get("host"),
         "action": record.get("action"),
         "uid": metadata.get("uid"),
+        "modified": _last_seen(record),
     }
     return event(
         place,
         _raw(record),
-        native_id=_native_id(record, metadata),
+        native_id=str(metadata.get("uid") or ""),
         time=begin,
         time_end=end,
         system=str(subject.get("name") or ""),
@@ -159,6 +159,12 @@ def _event(place: tuple[int, str], record: dict[str, Any], zone: str | None) -> 
         attributes={name: value for name, value in attributes.items() if value},
         count=_count(record),
     )
+
+
+def _last_seen(record: dict[str, Any]) -> Any:
+    series = record.get("series") or {}
+    found = (series.get("lastObservedTime"), record.get("lastTimestamp"), record.get("deprecatedLastTimestamp"))
+    return next((value for value in found if value), None)
 
 
 def _first(values: list[Any], zone: str | None) -> Moment:
@@ -173,14 +179,6 @@ def _raw(record: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(metadata, dict) or "managedFields" not in metadata:
         return record
     return {**record, "metadata": {name: value for name, value in metadata.items() if name != "managedFields"}}
-
-
-def _native_id(record: dict[str, Any], metadata: dict[str, Any]) -> str:
-    """Return what names one state of the event: each count is a new version, each API writes it its own way."""
-    if not metadata.get("uid") or not metadata.get("resourceVersion"):
-        return ""
-    group = str(record.get("apiVersion") or (_GROUP if "regarding" in record else "")).split("/")[0]
-    return f"{metadata['uid']} {metadata['resourceVersion']} {group}"
 
 
 FORMAT = Format(

@@ -15,7 +15,7 @@ time         sys/creation_time
 system       name of the project in the id (``FRAUD-12``: ``FRAUD``)
 severity     error where sys/failed is true
 actor, ref   sys/owner; sys/id (sys/custom_run_id where there is no other)
-native id    none: the columns of a table are chosen, and runs change
+native id    sys/id and sys/creation_time: of the states of a run the latest sys/modification_time is kept
 attributes   all other columns that have a value
 ===========  ==================================================================
 """
@@ -64,13 +64,15 @@ def _run(place: tuple[int, str], record: dict[str, Any], zone: str | None) -> It
     failed = str(record.get("sys/failed") or "").lower() == "true"
     name = record.get("sys/name") or run
     state = record.get("sys/state") or "state not exported"
+    created = times.moment(record["sys/creation_time"], zone_name=zone)
+    seen = record.get("sys/modification_time")
     own = ("", "sys/id", "sys/creation_time", "sys/owner")
     return event(
-        place, record,
-        time=times.moment(record["sys/creation_time"], zone_name=zone),
+        place, record, native_id=f"{run} {created.ns}", time=created,
         system=run.rpartition("-")[0], kind="training_run", severity="error" if failed else "info",
         message=f"run {name}: {'failed' if failed else state}", actor=record.get("sys/owner") or "", ref=run,
-        attributes={key: value for key, value in record.items() if key not in own and value},
+        attributes={key: value for key, value in record.items() if key not in own and value}
+        | ({"modified": seen} if seen else {}),
     )  # fmt: skip
 
 

@@ -107,11 +107,11 @@ def _alert(place: tuple[int, str], record: dict[str, Any], zone: str | None) -> 
         event(
             place,
             record,
-            native_id=f"{record['id']}:{state}:{record.get('updatedAt', '')}",
+            native_id=f"{record['id']}:{state}",
             kind="alert",
             message=f"{record.get('message') or '(no text)'}{'' if state == 'triggered' else f' ({state})'}",
             actor=who,
-            **_common(record, state),
+            **_common(record, state, modified=record.get("updatedAt")),
             **moments,
         )
         for state, who, moments in states

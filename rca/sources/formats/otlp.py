@@ -1,8 +1,8 @@
 """OpenTelemetry in OTLP JSON: logs, traces and metrics, as documents or as the collector's file exporter writes them.
 
 Reads one document, a list or JSON lines of ``resourceLogs``, ``resourceSpans`` and ``resourceMetrics``, mixed
-as they come, also below ``result`` as Jaeger's API answers. Tested against recorded data: the
-protocol's own examples and traces that Jaeger wrote.
+as they come, also below ``result`` or ``trace`` as the APIs of Jaeger and Tempo answer.
+Tested against recorded data: the protocol's own examples and traces that Jaeger wrote.
 
 ==============================  =====================================================================
 of the data                     becomes
@@ -83,8 +83,7 @@ def recognise(head: Head) -> bool:
 
 
 def _body(record: dict[str, Any]) -> dict[str, Any]:
-    held = record.get("result")
-    return held if isinstance(held, dict) else record
+    return next((record[name] for name in ("result", "trace") if isinstance(record.get(name), dict)), record)
 
 
 def read(path: Path, source: Source) -> Iterator[Item | Reject]:
@@ -124,7 +123,8 @@ def _leaves(path: Path) -> Iterator[tuple[int, str, Any]]:
 
 def _walk(record: dict[str, Any]) -> Iterator[tuple[str, _Leaf | str]]:
     """Yield JSON pointer and leaf, or the reason why there is none."""
-    body, base = _body(record), "/result" if _body(record) is not record else ""
+    body = _body(record)
+    base = next((f"/{name}" for name in ("result", "trace") if record.get(name) is body), "")
     if not any(signal in body for signal in _SIGNALS):
         yield base, f"not OTLP: wanted one of {', '.join(_SIGNALS)}"
     for signal, (scopes, leaves) in _SIGNALS.items():
@@ -289,6 +289,7 @@ def _span(place: tuple[int, str], leaf: _Leaf) -> Iterator[Item]:
         yield event(
             (place[0], f"{place[1]}/events/{index}"),
             {"resource": leaf.resource, **ids, "event": held},
+            native_id=f"{ids['trace_id']} {ids['span_id']} {index}",
             time=_time(held.get("timeUnixNano")),
             system=_system(resource),
             kind="log",

@@ -17,7 +17,8 @@ attributes  ``state`` (triggered, acknowledged, escalated, reassigned, resolved)
 ==========  ===================================================================================================
 
 Traps: the agent is often a service or an integration, which is no actor; an ``assign`` comes with each trigger and each
-escalation; a list of incidents knows only the last change of each: what lies between is not in it.
+escalation; a list of incidents knows only the last change of each: what lies between is not in it. Two exports of one
+incident give its opening once, as the later has it, and a change for each state that was exported.
 
 Tested against the documented format only.
 """
@@ -86,6 +87,8 @@ def _more_pages(path: Path) -> Iterator[Reject]:
 def _events(place: tuple[int, str], record: dict[str, Any], zone: str | None) -> list[Item]:
     if isinstance(record.get("event"), dict):
         record = record["event"]
+    if isinstance(record.get("incident"), dict) and "incident_number" in record["incident"] and "type" not in record:
+        record = record["incident"]
     if isinstance(record.get("log_entry"), dict):
         record = record["log_entry"]
     if "event_type" in record:
@@ -167,10 +170,9 @@ def _incident(place: tuple[int, str], record: dict[str, Any], zone: str | None) 
     """Return the opening of an incident, and its last change when it is no longer as it was opened."""
     status = str(record.get("status") or "triggered")
     last = record.get("last_status_change_at") or ""
-    changed = f"{status}:{last}"
-    facts = [("triggered", record["created_at"], "", f"{record['id']}:opened:{changed}")]
+    facts = [("triggered", record["created_at"], "", f"{record['id']}:opened")]
     if status != "triggered" and last:
-        facts.append((status, last, _actor(record.get("last_status_change_by")), f"{record['id']}:{changed}"))
+        facts.append((status, last, _actor(record.get("last_status_change_by")), f"{record['id']}:{status}:{last}"))
     return [
         _event(
             place,
@@ -190,6 +192,7 @@ def _incident(place: tuple[int, str], record: dict[str, Any], zone: str | None) 
                 "priority": _name(record.get("priority")),
                 "incident_key": record.get("incident_key"),
                 "url": record.get("html_url"),
+                "modified": record.get("updated_at") or last,
             },
         )
         for state, time, actor, native in facts
@@ -216,6 +219,8 @@ def recognise(head: Head) -> bool:
     """Return whether the first record is a log entry, a webhook of version 3, or a numbered incident."""
     content = head.document
     if isinstance(content, dict):
+        if [] in (content.get("log_entries"), content.get("incidents")) and {"limit", "more"} <= set(content):
+            return True
         content = next((content[name] for name in ("log_entries", "incidents", "events") if name in content), content)
     first = content[0] if isinstance(content, list) and content else content
     if not isinstance(first, dict):

@@ -75,6 +75,8 @@ def read(path: Path, source: Source) -> Iterator[Item | Reject]:
     if head.lstrip().startswith("{"):
         yield from each(_objects(path, head), lambda place, record: [_event(place, record)])
         return
+    if not head.strip():
+        return
     columns = head.split("|") if head.startswith(_TLN) else head.split(",")
     if head.startswith(_TLN):
         yield from each(_rows(path, columns, "|"), lambda place, record: [_tln(place, record)])

@@ -20,7 +20,8 @@ native histogram                ``name_count`` and ``name_sum``; its buckets sta
 Traps: ``query_range`` looks back five minutes for each point, so that shorter gaps do not show, and repeats
 the last value in them; `pull` therefore asks for the samples themselves where the query is a plain
 selector. The result of an expression has no ``__name__``: it is called by the query where `pull` saved it,
-else by the file's name. A warning of the server (a part of the store did not answer) is reported.
+else by the file's name, or by the source's id where the source has several files: pieces of one export.
+A warning of the server (a part of the store did not answer) is reported.
 """
 
 from __future__ import annotations
@@ -134,7 +135,7 @@ def read(path: Path, source: Source) -> Iterator[Item | Reject]:
                 )
             yield metric(place, raw, time=time, system=system, metric=name, value=number)
 
-    return each(_samples(path), make)
+    return each(_samples(path, path.stem if len(source.file) == 1 else source.id), make)
 
 
 def _numbers(value: Any) -> Iterator[tuple[str, str]]:
@@ -148,12 +149,12 @@ def _numbers(value: Any) -> Iterator[tuple[str, str]]:
         raise InputError(f"expected a value as text, found {shorten(value, 40)}")
 
 
-def _samples(path: Path) -> Iterator[tuple[int, str, Any]]:
+def _samples(path: Path, unnamed: str) -> Iterator[tuple[int, str, Any]]:
     number = 0
     for _, locator, answer in objects(path):
         place = f"{locator} " if locator.startswith("line") else locator.rstrip("/")
         try:
-            found = [("", answer.reason)] if isinstance(answer, Reject) else _of_answer(answer, path)
+            found = [("", answer.reason)] if isinstance(answer, Reject) else _of_answer(answer, unnamed)
             for pointer, sample in found:
                 number += 1
                 where = (place + pointer).rstrip() or "/"
@@ -164,11 +165,11 @@ def _samples(path: Path) -> Iterator[tuple[int, str, Any]]:
             yield number, locator, Reject(number, locator, reason)
 
 
-def _of_answer(answer: dict[str, Any], path: Path) -> Iterator[tuple[str, _Sample | str]]:
+def _of_answer(answer: dict[str, Any], unnamed: str) -> Iterator[tuple[str, _Sample | str]]:
     """Yield JSON pointer and sample of one answer, or the reason why there is none."""
     pulled = "response" in answer
     base, response = ("/response", answer["response"]) if pulled else ("", answer)
-    name = answer["request"]["query"] if pulled else path.stem
+    name = answer["request"]["query"] if pulled else unnamed
     window = None
     if pulled:
         begin, end = (times.moment(text, form="epoch_s").ns or 0 for text in answer["window"])

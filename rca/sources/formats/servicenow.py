@@ -1,13 +1,14 @@
 """ServiceNow: rows of the Table API (``{"result": [...]}``) or a CSV export: incidents, changes, audit.
 
-Which table a row is of is told by its fields: ``fieldname`` and ``documentkey`` (``sys_audit``), a number with CHG or
-planned dates (``change_request``), else a task such as an incident.
+Which table a row is of is told by its fields: ``fieldname`` and ``documentkey`` (``sys_audit``), ``element`` and
+``element_id`` (``sys_journal_field``: comments and work notes), a number with CHG or planned dates
+(``change_request``), else a task such as an incident.
 
 ==========  ==============================================================================================
 column      field
 ==========  ==============================================================================================
-time        incident: ``opened_at`` (else ``sys_created_on``), ``work_start``, ``resolved_at``, ``closed_at``, an
-            event each; change: ``work_start`` to ``work_end``; audit: ``sys_created_on``
+time        incident: ``opened_at`` (else ``sys_created_on``), ``work_start``, ``reopened_time``, ``resolved_at``,
+            ``closed_at``, an event each; change: ``work_start`` to ``work_end``; audit: ``sys_created_on``
 system      ``cmdb_ci``, else ``business_service``
 kind        ticket; config_change for the work of a change; handed_over where the audit names another assignee or group
 severity    ``priority`` 1 to 5: 21, 17, 13, 10, 9
@@ -21,6 +22,8 @@ Traps: all values are text, and no time names its zone: declare it (stored value
 of who exported). Of a pair ``{"display_value", "value"}`` the stored ``value`` is used, which is UTC: declare UTC; with
 another zone the two must agree. A change that was planned and for which no work is recorded is undated: it lies in its
 planned interval. ``opened_at`` can be set back, ``sys_created_on`` cannot. State codes differ between tables.
+Two exports of one task give its opening once, as the later (``sys_updated_on``) has it, and each resolution and
+closing with its time.
 
 Tested against the documented format only.
 """
@@ -30,6 +33,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from rca import times
 from rca.errors import InputError, shorten
@@ -42,11 +47,13 @@ from rca.times import Moment
 __all__ = ["FORMAT", "read", "recognise"]
 
 _SEVERITY = {"1": 21, "2": 17, "3": 13, "4": 10, "5": 9}
+_JOURNAL = frozenset({"element", "element_id", "value"})
 _AUDIT = frozenset({"documentkey", "fieldname", "newvalue"})
 _UNDATED = Moment(None, "", "")
 _STEPS = (
     ("opened", "opened_at", "opened_by"),
     ("work_started", "work_start", "assigned_to"),
+    ("reopened", "reopened_time", "reopened_by"),
     ("resolved", "resolved_at", "resolved_by"),
     ("closed", "closed_at", "closed_by"),
 )
@@ -75,6 +82,10 @@ def read(path: Path, source: Source) -> Iterator[Item | Reject]:
 
 
 def _events(place: tuple[int, str], record: dict[str, Any], source: Source) -> list[Item]:
+    if isinstance(record.get("result"), dict):  # one row, as asked for by its sys_id
+        record = record["result"]
+    if set(record) >= _JOURNAL:
+        return [_journal(place, record, source)]
     if set(record) >= _AUDIT:
         return [_audit(place, record, source)]
     if not _value(record, "number"):
@@ -83,7 +94,7 @@ def _events(place: tuple[int, str], record: dict[str, Any], source: Source) -> l
     planned = [_time(record, name, source) for name in ("start_date", "end_date")]
     change = change or any(moment.ns is not None for moment in planned)
     items = [
-        _step(place, record, state, moment, who)
+        _step(place, record, state, moment, who, source)
         for state, name, who in _STEPS
         if not (change and state == "work_started")
         and (moment := _time(record, name, source) if state != "opened" else _opened(record, source)).ns is not None
@@ -102,17 +113,17 @@ def _opened(record: dict[str, Any], source: Source) -> Moment:
     return moment if moment.ns is not None else _time(record, "sys_created_on", source)
 
 
-def _step(place: tuple[int, str], record: dict[str, Any], state: str, moment: Moment, who: str) -> Item:
+def _step(place: tuple[int, str], record: dict[str, Any], state: str, moment: Moment, who: str, source: Source) -> Item:
     title = _shown(record, "short_description") or _shown(record, "description")
     return event(
         place,
         record,
-        native_id=_native(record, state),
+        native_id=_native(record, state if state == "opened" else f"{state}:{moment.ns}"),
         time=moment,
         kind="ticket",
         message=": ".join(filter(None, (f"{_value(record, 'number')} {state.replace('_', ' ')}", title))),
         actor=_shown(record, who) or (_shown(record, "sys_created_by") if state == "opened" else ""),
-        **_common(record, state=state),
+        **_common(record, state=state, modified=_modified(record, source)),
     )
 
 
@@ -139,9 +150,18 @@ def _work(place: tuple[int, str], record: dict[str, Any], planned: list[Moment],
             message=": ".join(filter(None, (f"{_value(record, 'number')} change", title))),
             actor=_shown(record, "assigned_to"),
             **moments,
-            **_common(record, **more, only_planned=start.ns is None),
+            **_common(record, **more, only_planned=start.ns is None, modified=_modified(record, source)),
         )
     ]
+
+
+def _modified(record: dict[str, Any], source: Source) -> str:
+    """Return when the row was written, in UTC: of two exports of a task, the later one is kept."""
+    try:
+        moment = _time(record, "sys_updated_on", source)
+    except InputError:
+        return ""
+    return "" if moment.ns is None else times.show(pd.Timestamp(moment.ns, unit="ns", tz="UTC"))
 
 
 def _common(record: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -159,6 +179,23 @@ def _common(record: dict[str, Any], **more: Any) -> dict[str, Any]:
         "ref": _value(record, "number"),
         "attributes": {name: value for name, value in attributes.items() if value not in ("", False)},
     }
+
+
+def _journal(place: tuple[int, str], record: dict[str, Any], source: Source) -> Item:
+    field = _value(record, "element")
+    attributes = {"table": _value(record, "name"), "field": field}
+    return event(
+        place,
+        record,
+        native_id=_value(record, "sys_id"),
+        time=_time(record, "sys_created_on", source),
+        system="",
+        kind="ticket",
+        message=f"{field.replace('_', ' ')}: {_shown(record, 'value')}",
+        actor=_shown(record, "sys_created_by"),
+        ref=_value(record, "element_id"),
+        attributes={name: value for name, value in attributes.items() if value},
+    )
 
 
 def _audit(place: tuple[int, str], record: dict[str, Any], source: Source) -> Item:
@@ -187,9 +224,8 @@ def _audit(place: tuple[int, str], record: dict[str, Any], source: Source) -> It
 
 
 def _native(record: dict[str, Any], state: str) -> str:
-    """Return the id of one state of one row; without ``sys_id`` none, then the record itself tells."""
-    stamp = _value(record, "sys_updated_on") or _value(record, "sys_mod_count")
-    return f"{_value(record, 'sys_id')}:{state}:{stamp}" if _value(record, "sys_id") else ""
+    """Return the id of what happened to a task: a task can be resolved several times, but is opened once."""
+    return f"{_value(record, 'sys_id') or _value(record, 'number')}:{state}"
 
 
 def _value(record: dict[str, Any], name: str) -> str:
@@ -230,7 +266,7 @@ def recognise(head: Head) -> bool:
     content = head.document
     if isinstance(content, dict):
         content = next(
-            (content[name] for name in ("result", "records") if isinstance(content.get(name), list)), content
+            (content[name] for name in ("result", "records") if isinstance(content.get(name), (list, dict))), content
         )
     first = content[0] if isinstance(content, list) and content else content
     return isinstance(first, dict) and _is_row(set(first))
@@ -238,7 +274,11 @@ def recognise(head: Head) -> bool:
 
 def _is_row(names: set[str]) -> bool:
     task = "number" in names and bool({"opened_at", "sys_created_on", "sys_id"} & names)
-    return names >= _AUDIT or (task and bool({"short_description", "opened_at", "sys_class_name", "state"} & names))
+    return (
+        names >= _AUDIT
+        or (names >= _JOURNAL and "sys_created_on" in names)
+        or (task and bool({"short_description", "opened_at", "sys_class_name", "state"} & names))
+    )
 
 
 FORMAT = Format(

@@ -15,8 +15,9 @@ attributes  channel, subtype, thread, edit, reactions, files; ``text`` as writte
 
 Traps: bots write in ``attachments`` and leave ``text`` empty; a folder is called after its channel, which may be
 renamed, so the id of a message goes by the channel's id where known; an edit overwrites the message and leaves only
-``edited.ts``, so an edited message is another state of it. A day alone does not know its channel nor its users.
-Changes to integrations become events of kind ``config_change``.
+``edited.ts``: the edit is an event of its own, and where an earlier export has the message as it was first, that is
+kept; a deleted message may stay as a ``tombstone`` without its text. A day alone does not know its channel
+nor its users. Changes to integrations become events of kind ``config_change``.
 
 Tested against real recorded data (one workspace) and the documented format.
 """
@@ -57,7 +58,7 @@ class _Names:
 
 
 def read(path: Path, source: Source) -> Iterator[Item | Reject]:
-    """Yield an event a message, in the order of the archive.
+    """Yield an event a message and one its last edit, in the order of the archive.
 
     Parameters
     ----------
@@ -78,7 +79,7 @@ def read(path: Path, source: Source) -> Iterator[Item | Reject]:
     """
     if not zipfile.is_zipfile(path) and path.suffix.lower() != ".zip":
         records = ((number, f"item {number}", record) for number, _, record in documents.objects(path, "messages"))
-        yield from each(records, lambda place, record: [_message(place, record, "", _Names())])
+        yield from each(records, lambda place, record: _message(place, record, "", _Names()))
         return
     names, top = _names(path)
     days = position = 0
@@ -97,7 +98,7 @@ def read(path: Path, source: Source) -> Iterator[Item | Reject]:
 
 
 def _one(place: tuple[int, str], record: dict[str, Any], *, folder: str, names: _Names, log: bool) -> list[Item]:
-    return [_integration(place, record, names) if log else _message(place, record, folder, names)]
+    return [_integration(place, record, names)] if log else _message(place, record, folder, names)
 
 
 def _names(path: Path) -> tuple[_Names, str]:
@@ -142,7 +143,7 @@ def _items(name: str, data: bytes, before: int) -> Iterator[documents.Record]:
             yield *place, Reject(*place, f"expected an object, found {shorten(record, 40)}")
 
 
-def _message(place: tuple[int, str], record: dict[str, Any], folder: str, names: _Names) -> Item:
+def _message(place: tuple[int, str], record: dict[str, Any], folder: str, names: _Names) -> list[Item]:
     stamp = record.get("ts")
     if not isinstance(stamp, str) or not _TS.fullmatch(stamp):
         raise InputError(f"ts is {shorten(stamp, 40)}, not text such as '1763464800.000200'")
@@ -161,6 +162,8 @@ def _message(place: tuple[int, str], record: dict[str, Any], folder: str, names:
         "edited": edited,
         "edited_by": names.users.get(str(lookup(inner, "edited.user")), lookup(inner, "edited.user")),
         "deleted_ts": record.get("deleted_ts"),
+        "deleted": True if record.get("subtype") == "tombstone" else None,
+        "latest_reply": record.get("latest_reply"),
         "reactions": {
             item["name"]: item.get("count", len(item.get("users", []))) for item in inner.get("reactions", [])
         },
@@ -168,18 +171,26 @@ def _message(place: tuple[int, str], record: dict[str, Any], folder: str, names:
         "bot_id": record.get("bot_id"),
         "text": written if written.strip() != text else None,
     }
-    return event(
-        place,
-        record,
-        native_id=":".join(filter(None, (channel, stamp, edited))),
-        time=times.moment(stamp, form="epoch_s"),
-        system="",
-        kind="chat",
-        message=text or "(no text)",
-        actor=_actor(inner, names),
-        ref=stamp,
-        attributes={key: value for key, value in attributes.items() if value not in (None, "", [], {})},
-    )
+    native = ":".join(filter(None, (channel, stamp)))
+    happened = [(native, stamp, text or "(no text)", _actor(inner, names))]
+    if isinstance(edited, str) and _TS.fullmatch(edited) and inner is record:
+        who = str(attributes["edited_by"] or "")
+        happened.append((f"{native}:{edited}", edited, f"(edited) {text or '(no text)'}", who))
+    return [
+        event(
+            place,
+            record,
+            native_id=native_id,
+            time=times.moment(time, form="epoch_s"),
+            system="",
+            kind="chat",
+            message=message,
+            actor=actor,
+            ref=stamp,
+            attributes={key: value for key, value in attributes.items() if value not in (None, "", [], {})},
+        )
+        for native_id, time, message, actor in happened
+    ]
 
 
 def _integration(place: tuple[int, str], record: dict[str, Any], names: _Names) -> Item:
@@ -290,7 +301,7 @@ def recognise(head: Head) -> bool:
     content = head.document
     if isinstance(content, dict) and isinstance(content.get("messages"), list):
         content = content["messages"]
-    first = content[0] if isinstance(content, list) and content else None
+    first = content[0] if isinstance(content, list) and content else content
     if not isinstance(first, dict):
         return False
     return first.get("type") == "message" and isinstance(first.get("ts"), str) and bool(_TS.fullmatch(first["ts"]))

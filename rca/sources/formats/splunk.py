@@ -103,7 +103,7 @@ def _event(place: tuple[int, str], record: dict[str, Any], source: Source) -> It
     stamp = str(flat["_time"])
     return event(
         place,
-        record,
+        {name: value for name, value in record.items() if name != "_serial"},  # its number in this search's results
         native_id=f"{bucket} {offset}" if bucket and offset else "",
         time=times.moment(stamp, form=_form(stamp), zone_name=source.time.zone),
         system=str(system[1]),
@@ -124,8 +124,11 @@ def recognise(head: Head) -> bool:
     if head.names:
         return "_time" in head.names and bool({"_raw", "sourcetype", "host"} & set(head.names))
     record = head.document
+    record = record[0] if isinstance(record, list) and record else record
     if not isinstance(record, dict):
         return False
+    if record.get("results") == [] and "preview" in record:
+        return True
     if isinstance(record.get("results"), list):
         record = record["results"][0] if record["results"] else {}
     else:

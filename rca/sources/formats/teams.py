@@ -12,9 +12,9 @@ ref         ``id``
 attributes  channel or chat, team, replyToId, edit, deletion, reactions, importance, attachments' names
 ==========  =============================================================================================
 
-Traps: a message's ``id`` is its time in milliseconds and is unique in its channel only; ``lastModifiedDateTime``
-also changes with a reaction, so each state of a message is an event of its own; a deleted message is listed with an
-empty body; ``from`` is null for what the system wrote.
+Traps: a message's ``id`` is its time in milliseconds and is unique in its channel only; an edit overwrites the message
+and a deletion empties it: each is an event of its own, and where an earlier export has the message as it was first,
+that is kept; ``lastModifiedDateTime`` also changes with a reaction; ``from`` is null for what the system wrote.
 
 Tested against the documented format only.
 """
@@ -98,7 +98,7 @@ def html_text(content: str) -> str:
 
 
 def read(path: Path, source: Source) -> Iterator[Item | Reject]:
-    """Yield an event a message.
+    """Yield an event a message, and one each for its last edit and its deletion.
 
     Parameters
     ----------
@@ -113,10 +113,10 @@ def read(path: Path, source: Source) -> Iterator[Item | Reject]:
         Kind ``chat``.
     """
     zone = source.time.zone
-    yield from each(documents.objects(path, "value"), lambda place, record: [_message(place, record, zone)])
+    yield from each(documents.objects(path, "value"), lambda place, record: _message(place, record, zone))
 
 
-def _message(place: tuple[int, str], record: dict[str, Any], zone: str | None) -> Item:
+def _message(place: tuple[int, str], record: dict[str, Any], zone: str | None) -> list[Item]:
     body = record.get("body") or {}
     content = str(body.get("content") or "")
     text = html_text(content) if str(body.get("contentType")).lower() == "html" else content.strip()
@@ -139,19 +139,28 @@ def _message(place: tuple[int, str], record: dict[str, Any], zone: str | None) -
         "attachments": files,
         "url": record.get("webUrl"),
     }
-    states = (room, record["id"], record.get("lastModifiedDateTime"), deleted)
-    return event(
-        place,
-        record,
-        native_id=":".join(str(part) for part in states if part),
-        time=times.moment(record["createdDateTime"], zone_name=zone),
-        system="",
-        kind="chat",
-        message="\n".join(filter(None, (subject, text))) or empty,
-        actor=_actor(record.get("from")),
-        ref=str(record["id"]),
-        attributes={key: value for key, value in attributes.items() if value not in (None, "", [], {})},
-    )
+    native, written = f"{room}:{record['id']}", "\n".join(filter(None, (subject, text))) or empty
+    happened = [(native, record["createdDateTime"], written)]
+    if record.get("lastEditedDateTime"):
+        edited = record["lastEditedDateTime"]
+        happened.append((f"{native}:edited:{edited}", edited, f"(edited) {written}"))
+    if deleted:
+        happened.append((f"{native}:deleted", deleted, "(message deleted)"))
+    return [
+        event(
+            place,
+            record,
+            native_id=native_id,
+            time=times.moment(time, zone_name=zone),
+            system="",
+            kind="chat",
+            message=message,
+            actor=_actor(record.get("from")),
+            ref=str(record["id"]),
+            attributes={key: value for key, value in attributes.items() if value not in (None, "", [], {})},
+        )
+        for native_id, time, message in happened
+    ]
 
 
 def _actor(sender: Any) -> str:

@@ -19,7 +19,7 @@ time         created_at, Created
 system       project of the run, else ""
 severity     failed, crashed: error; killed, preempted: warning; else info
 actor, ref   user; run id (of the table: ID if that column was chosen, else the name)
-native id    none: runs change, and each state that was exported is an event
+native id    id and creation, where the id was exported: of the states of a run the latest heartbeat is kept
 metrics      one a number of a history; ``_runtime`` and ``_step`` are none
 ===========  ==========================================================================
 """
@@ -113,13 +113,15 @@ def _run(place: tuple[int, str], record: dict[str, Any], source: Source) -> Item
     user, project = (_name(known[key]) for key in ("user", "project"))
     run = str(known["id"] or known["name"])
     state = str(known["state"]).lower()
+    created = times.moment(known["created"], zone_name=source.time.zone)
+    seen = record.get("heartbeat_at") or record.get("heartbeatAt")
     taken = {name for key in ("id", "created", "user", "project") for name in NAMES[key]}
     return event(
-        place, record,
-        time=times.moment(known["created"], zone_name=source.time.zone),
+        place, record, native_id=f"{known['id']} {created.ns}" if known["id"] else "", time=created,
         system=project, kind="training_run", severity=SEVERITY.get(state, "info"),
         message=f"run {known['name'] or run}: {state or 'state not exported'}", actor=user, ref=run,
-        attributes={key: value for key, value in record.items() if key not in taken and value not in EMPTY},
+        attributes={key: value for key, value in record.items() if key not in taken and value not in EMPTY}
+        | ({"modified": seen} if seen else {}),
     )  # fmt: skip
 
 

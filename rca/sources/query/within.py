@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import pandas as pd
 
 from rca.errors import InputError, UnknownName, did_you_mean, shorten
-from rca.sources.query.conditions import Found, check_limit, opened, question
+from rca.sources.query import spread
+from rca.sources.query.conditions import Events, Found, Question, check_limit, opened, question
 from rca.sources.stored import arrow_schema, frame
 from rca.times import UTC
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from rca.sources.read import Stored
 
 __all__ = ["Count", "count", "histogram", "window"]
@@ -148,6 +151,7 @@ def histogram(
     kinds: Sequence[str] = (),
     text: str = "",
     min_severity: int | str | None = None,
+    series: Sequence[str] = (),
 ) -> pd.DataFrame:
     """Return how many records there are in each stretch of time.
 
@@ -160,21 +164,33 @@ def histogram(
         several questions fit; the first and the last may lie in the window in part only.
     by : {"system", "kind", "severity"}, optional
         Count each of these for itself.
+    series : sequence of str, optional
+        Ids of sources in which a row of several records stands for happenings from its ``time`` to its
+        ``time_end``, of which only these two times are known, as Kubernetes writes its events. Their happenings are
+        placed at even distances between the two, those before `start` or not before `end` left out.
 
     Returns
     -------
     DataFrame
         Columns ``time`` (begin of the stretch, UTC; empty for undated records, which are counted last,
-        whatever the window), ``group`` (of `by`, as text; empty without one) and ``count`` (records: identical
-        ones that were folded into one event count each). Ordered by time and group. Stretches without records
+        whatever the window), ``group`` (of `by`, as text; empty without one), ``count`` (records: identical
+        ones that were folded into one event count each) and ``estimated`` (how many of them are placed by
+        estimate: those of a series but its first and last). Ordered by time and group. Stretches without records
         have no row.
 
     Raises
     ------
     InputError
-        As for `window`; a step that is not positive, or one that gives more than a million rows.
+        As for `window`; a step that is not positive, or one that gives more than a million rows, or cuts the
+        records of series into more than 20 million parts.
     UnknownName
         As for `window`; another `by`.
+
+    Notes
+    -----
+    Even distances keep the total of a series, whatever the step, and the counts of a stretch are the sum of those of
+    its parts. In the sources that `series` does not name, all records of a row are counted at its ``time``: there
+    ``time_end`` is how long the one thing lasted, and several records are the same one told again.
     """
     import pyarrow as pa
 
@@ -183,17 +199,9 @@ def histogram(
         raise UnknownName(f"by {shorten(by)}{did_you_mean(str(by), [name for name in _GROUPS if name])}")
     if not isinstance(step, pd.Timedelta) or not step > pd.Timedelta(0):
         raise InputError(f"step {shorten(step)}: expected a Timedelta of more than 0")
-    ns = step.as_unit("ns").value
     with opened(stored) as ask:
         asked.check_systems(ask)
-        found = ask(
-            f"""
-            SELECT time_ns - (time_ns % {ns} + {ns}) % {ns} AS begin, {_GROUPS[by]} AS part, sum(count)::BIGINT AS count
-            FROM events WHERE {asked.where_or_undated}
-            GROUP BY ALL ORDER BY begin NULLS LAST, part NULLS FIRST LIMIT {MAX_BINS + 1}
-            """,
-            asked.values,
-        )
+        found = _counted(ask, asked, step, _GROUPS[by], series)
     if found.num_rows > MAX_BINS:
         raise InputError(f"step {step}: more than {MAX_BINS:,} rows; take a longer step or a shorter window")
     groups = ["" if name is None else str(name) for name in found.column("part").to_pylist()]
@@ -201,6 +209,33 @@ def histogram(
         {
             "time": found.column("begin").cast(pa.timestamp("ns", "UTC")).to_pandas().astype(UTC),
             "group": pd.Series(groups, dtype="str"),
-            "count": pd.Series(found.column("count").to_numpy(), dtype="int64"),
+            **{name: pd.Series(found.column(name).to_numpy(), dtype="int64") for name in ("count", "estimated")},
         }
+    )
+
+
+def _counted(ask: Events, asked: Question, step: pd.Timedelta, group: str, series: Sequence[str]) -> pa.Table:
+    """Return columns begin, part, count and estimated; one row more than there may be where there are too many."""
+    ns = step.as_unit("ns").value
+    begin = f"time_ns - (time_ns % {ns} + {ns}) % {ns}"
+    single, parts, values = asked.where_or_undated, "", dict(asked.values)
+    if series:
+        is_series, own = spread.condition(series)
+        values |= own
+        most, total, number = spread.pieces(ask, asked, is_series, own, ns)
+        if most > MAX_BINS:
+            raise InputError(f"step {step}: more than {MAX_BINS:,} rows; take a longer step or a shorter window")
+        if total > spread.MAX_PIECES:
+            said = f"step {step}: cuts the records that are spread into {total:,} parts"
+            raise InputError(f"{said}; take a longer step or a shorter window")
+        single = f"NOT {is_series} AND {single}"
+        if total:
+            parts = f"UNION ALL {spread.query(asked, is_series, ns, group, most, number)}"
+    return ask(
+        f"""
+        SELECT begin, part, sum(number)::BIGINT AS count, sum(estimate)::BIGINT AS estimated FROM (
+            SELECT {begin} AS begin, {group} AS part, count AS number, 0 AS estimate FROM events WHERE {single} {parts}
+        ) GROUP BY ALL ORDER BY begin NULLS LAST, part NULLS FIRST LIMIT {MAX_BINS + 1}
+        """,
+        values,
     )

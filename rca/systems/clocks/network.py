@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -14,15 +14,15 @@ import pandas as pd
 from rca.errors import InputError, UnknownName, did_you_mean, raise_all, shorten
 from rca.systems.clocks.line import Numbers
 from rca.systems.clocks.pair import LARGEST_DRIFT
-from rca.systems.clocks.skew import LEAST, judge, typed
+from rca.systems.clocks.skew import LEAST, drifting, judge, typed
 from rca.times import UTC
 from rca.wording import duration
 
 __all__ = ["solve"]
 
 _NEEDED = (
-    "source_a", "source_b", "offset", "low", "high", "drift", "drift_low", "drift_high", "reference", "anchors",
-    "verdict", "note",
+    "source_a", "source_b", "offset", "low", "high", "drift", "drift_low", "drift_high", "reference", "span",
+    "anchors", "verdict", "note",
 )  # fmt: skip
 _TYPES = {
     "source": "str", "offset": "timedelta64[ns]", "low": "timedelta64[ns]", "high": "timedelta64[ns]",
@@ -44,6 +44,7 @@ class _Pair:
     drift: float  # seconds a second
     drift_half: float
     reference: int
+    span: int
     anchors: int
     verdict: str
 
@@ -78,9 +79,10 @@ def solve(skews: pd.DataFrame, reference: str, *, least: pd.Timedelta = LEAST) -
 
     Notes
     -----
-    Weighted least squares over all pairs that have an interval. The half-width is that of the surest path, squares
-    added: pairs often share records, so that further paths need not add knowledge, and none is claimed. A pair that
-    is off the solution by more than twice its half-width contradicts a cycle; its two sources get no proposal.
+    Weighted least squares over all pairs that have an interval. The half-width is that of the surest path: what is
+    chance adds up by squares, what one-sided delay or cut stamps may do in full. Pairs often share records, so that
+    further paths need not add knowledge, and none is claimed. A pair that is off the solution by more than twice its
+    half-width contradicts a cycle; its two sources get no proposal.
 
     Examples
     --------
@@ -102,7 +104,7 @@ def solve(skews: pd.DataFrame, reference: str, *, least: pd.Timedelta = LEAST) -
         raise UnknownName(f"unknown source {shorten(reference)}{did_you_mean(reference, names)}")
     pairs = [_pair(row) for row in skews.to_dict("records") if pd.notna(row["low"]) and pd.notna(row["high"])]
     rows = {reference: [pd.Timedelta(0)] * 3 + [0.0] * 3 + [pd.NaT, 0, reference, "reference", "none", False, ""]}
-    graph = _graph(pairs, [_half(pair, 0.0) for pair in pairs])
+    graph = _graph(pairs, [0.0] * len(pairs))
     if reference in graph and len(reached := nx.node_connected_component(graph, reference)) > 1:
         rows |= _solved([pair for pair in pairs if pair.a in reached], reference, least)
     for name in names:
@@ -120,22 +122,28 @@ def _pair(row: dict[str, Any]) -> _Pair:
     return _Pair(
         str(row["source_a"]), str(row["source_b"]),
         pd.Timedelta(row["offset"]).value, pd.Timedelta(row["low"]).value, pd.Timedelta(row["high"]).value,
-        drift / 1e6, min(half / 1e6, LARGEST_DRIFT), pd.Timestamp(row["reference"]).value, int(row["anchors"]),
-        str(row["verdict"]),
+        drift / 1e6, min(half / 1e6, LARGEST_DRIFT), pd.Timestamp(row["reference"]).value,
+        pd.Timedelta(row["span"]).value, int(row["anchors"]), str(row["verdict"]),
     )  # fmt: skip
 
 
-def _half(pair: _Pair, away: float) -> float:
-    """Return half the interval, `away` seconds from the time where the offset is known best."""
-    return float(np.hypot((pair.high - pair.low) / 2 / _SECOND, pair.drift_half * away))
+def _parts(pair: _Pair, away: float) -> tuple[float, float]:
+    """Return half the interval in two parts, `away` seconds from the time where the offset is known best.
+
+    The first is chance, and adds up by squares. The second is where the interval reaches further to one side, to what
+    a delay or the cutting of stamps may have done: that is the same in every pair, and adds up in full.
+    """
+    below, above = pair.offset - pair.low, pair.high - pair.offset
+    return float(np.hypot(min(below, above) / _SECOND, pair.drift_half * away)), abs(above - below) / 2 / _SECOND
 
 
-def _graph(pairs: Iterable[_Pair], halves: Iterable[float]) -> nx.Graph:
+def _graph(pairs: Sequence[_Pair], away: Sequence[float]) -> nx.Graph:
     """Return the graph of clocks, the surest pair an edge."""
     graph = nx.Graph()
-    for pair, half in zip(pairs, halves, strict=True):
-        if not graph.has_edge(pair.a, pair.b) or graph.edges[pair.a, pair.b]["weight"] > half**2:
-            graph.add_edge(pair.a, pair.b, weight=half**2, pair=pair)
+    for pair, distance in zip(pairs, away, strict=True):
+        parts = _parts(pair, distance)
+        if not graph.has_edge(pair.a, pair.b) or graph.edges[pair.a, pair.b]["weight"] > sum(parts) ** 2:
+            graph.add_edge(pair.a, pair.b, weight=sum(parts) ** 2, pair=pair, parts=parts)
     return graph
 
 
@@ -149,40 +157,48 @@ def _base(graph: nx.Graph, reference: str) -> dict[str, int]:
 
 
 def _solved(pairs: list[_Pair], reference: str, least: pd.Timedelta) -> dict[str, list[object]]:
-    base = _base(_graph(pairs, [_half(pair, 0.0) for pair in pairs]), reference)
+    base = _base(_graph(pairs, [0.0] * len(pairs)), reference)
     moments = sorted(pair.reference - base[pair.b] for pair in pairs)
     at = moments[len(moments) // 2]
-    away = np.array([(at - (pair.reference - base[pair.b])) / _SECOND for pair in pairs])
-    halves = np.array([_half(pair, distance) for pair, distance in zip(pairs, away, strict=True)])
-    graph = _graph(pairs, halves)
+    away = [(at - (pair.reference - base[pair.b])) / _SECOND for pair in pairs]
+    halves = np.array([sum(_parts(pair, distance)) for pair, distance in zip(pairs, away, strict=True)])
+    graph = _graph(pairs, away)
     others = sorted(name for name in base if name != reference)
     design = np.array([[(pair.a == name) - float(pair.b == name) for name in others] for pair in pairs])
-    moved = np.array([pair.drift for pair in pairs]) * away
+    moved = np.array([pair.drift for pair in pairs]) * np.array(away)
     rest = [pair.offset - (base[pair.a] - base[pair.b]) for pair in pairs]
     middle = [(pair.low + pair.high) // 2 - (base[pair.a] - base[pair.b]) for pair in pairs]
     offsets = _least_squares(design, np.array(rest) / _SECOND + moved, halves)
     observed = np.array(middle) / _SECOND + moved
-    middles = _least_squares(design, observed, halves)
     drift_halves = np.array([pair.drift_half for pair in pairs])
-    drifts = _least_squares(design, np.array([pair.drift for pair in pairs]), np.maximum(drift_halves, 1e-12))
+    drifts_of = _least_squares(design, np.array([pair.drift for pair in pairs]), np.maximum(drift_halves, 1e-12))
+    middles = _least_squares(design, observed, halves)
     against = _contradictions(pairs, observed - design @ middles, halves)
+    place = {pair: row for row, pair in enumerate(pairs)}
     rows = {}
     for number, name in enumerate(others):
         path = nx.dijkstra_path(graph, name, reference)
-        way = [graph.edges[edge] for edge in pairwise(path)]
-        half = sum(edge["weight"] for edge in way) ** 0.5
-        drift_half = sum(edge["pair"].drift_half ** 2 for edge in way) ** 0.5
-        ends = [base[name] + round(x * _SECOND) for x in
-                (offsets[number], middles[number] - half, middles[number] + half)]  # fmt: skip
-        count = min(edge["pair"].anchors for edge in way)
+        way = [graph.edges[edge]["pair"] for edge in pairwise(path)]
+        chance, shift = zip(*(graph.edges[edge]["parts"] for edge in pairwise(path)), strict=True)
+        half = float(np.hypot.reduce(chance)) + sum(shift)
+        # Errors to one side do not close in a cycle: then only the way itself holds what it says.
+        signs = (1 if pair.a == known else -1 for known, pair in zip(path[:-1], way, strict=True))
+        along = sum(sign * observed[place[pair]] for sign, pair in zip(signs, way, strict=True))
+        centre = along if sum(shift) > 1e-6 else middles[number]
+        drift_half = sum(pair.drift_half**2 for pair in way) ** 0.5
+        best = min(max(offsets[number], centre - half), centre + half)
+        ends = [base[name] + round(x * _SECOND) for x in (best, centre - half, centre + half)]
+        count, span = min(pair.anchors for pair in way), min(pair.span for pair in way)
         verdict, note = judge(ends[0], ends[1], ends[2], count, least)
-        unsure = [edge["pair"] for edge in way if edge["pair"].verdict == "cannot tell"]
+        if verdict == "none" and (drifts := drifting(drifts_of[number], drift_half, span, count, least)):
+            verdict, note = "skew", drifts
+        unsure = [pair for pair in way if pair.verdict == "cannot tell"]
         if name in against:
             verdict, note = "cannot tell", against[name]
         elif verdict == "skew" and unsure:
             listed = ", ".join(f"{pair.a} and {pair.b}" for pair in unsure)
             verdict, note = "cannot tell", f"rests on pairs that cannot be told: {listed}"
-        ppm = [1e6 * x for x in (drifts[number], drifts[number] - drift_half, drifts[number] + drift_half)]
+        ppm = [1e6 * x for x in (drifts_of[number], drifts_of[number] - drift_half, drifts_of[number] + drift_half)]
         rows[name] = [
             *(pd.Timedelta(end, unit="ns") for end in ends), *ppm, pd.Timestamp(at, unit="ns", tz="UTC"), count,
             " > ".join(path), "pair" if len(pairs) == 1 else "weighted least squares", verdict, verdict == "skew", note,

@@ -14,7 +14,7 @@ from rca.systems.clocks.pair import LARGEST_DRIFT, Anchors, Estimate, estimate
 from rca.times import UTC
 from rca.wording import duration
 
-__all__ = ["LEAST", "VERDICTS", "judge", "skew", "typed"]
+__all__ = ["LEAST", "VERDICTS", "drifting", "judge", "skew", "typed"]
 
 LEAST = pd.Timedelta("500ms")
 VERDICTS = {
@@ -29,8 +29,8 @@ _FEW = 4  # anchors; of three, one that is wrong cannot be told
 _TYPES = {
     "source_a": "str", "source_b": "str", "offset": "timedelta64[ns]", "low": "timedelta64[ns]",
     "high": "timedelta64[ns]", "drift": "float64", "drift_low": "float64", "drift_high": "float64", "reference": UTC,
-    "anchors": "int64", "outliers": "int64", "spread": "timedelta64[ns]", "method": "str", "verdict": "str",
-    "proposal": "bool", "note": "str",
+    "span": "timedelta64[ns]", "anchors": "int64", "outliers": "int64", "spread": "timedelta64[ns]",
+    "method": "str", "verdict": "str", "proposal": "bool", "note": "str",
 }  # fmt: skip
 _FIRST = {"a": -1, "b": 1, "": 0}
 _HALF_HOUR = 1800 * 10**9
@@ -70,9 +70,10 @@ def skew(
     DataFrame
         One row a pair: ``source_a``, ``source_b``; ``offset`` (a's clock ahead of b's at ``reference``, by clock b),
         ``low``, ``high`` (empty where the anchors set no bound); ``drift``, ``drift_low``, ``drift_high`` (parts per
-        million by which a gains on b; empty when not estimated); ``anchors`` used and ``outliers`` set aside;
-        ``spread`` of one anchor about the line; ``method``; ``verdict`` (a key of `VERDICTS`), ``proposal`` (true for
-        ``skew`` only), and ``note``: what the estimate rests on, or why there is none.
+        million by which a gains on b; empty when not estimated); ``span`` from the first anchor to the last;
+        ``anchors`` used and ``outliers`` set aside; ``spread`` of one anchor about the line; ``method``; ``verdict``
+        (a key of `VERDICTS`), ``proposal`` (true for ``skew`` only), and ``note``: what the estimate rests on, or why
+        there is none.
 
     Raises
     ------
@@ -83,7 +84,8 @@ def skew(
     -----
     *Same moment.* A line through the differences, fitted robustly [1]_ [2]_ [3]_; its height at the middle is
     independent of the drift. Student's interval from the sandwich error. Where the scatter may be delay to one side,
-    the interval reaches to its edge as well: as with Cristian's probes [4]_, the quickest record says most.
+    the interval reaches to its edge as well: as with Cristian's probes [4]_, the quickest record says most. Few
+    anchors do not show the shape of the noise, so that about ten give an interval some twice as wide.
     *Two-way.* When either comes first in some anchors, each is a bound, and the interval is what no anchor
     contradicts [4]_ [5]_ [6]_.
     *One-way.* Anchors of one direction tell offset plus delay only. There is one bound and no proposal, unless
@@ -91,7 +93,9 @@ def skew(
 
     A correction is proposed when zero lies outside the interval stretched to twice its width (thrice under
     eight anchors), the offset is at least `least` and the stamps' resolution, four anchors or more agree, and
-    scatter by delays alone does not explain it. A constant delay cannot be told from an offset by any method.
+    scatter by delays alone does not explain it; or, where the middle is right, when a drift that is shown as clearly
+    makes as much at the ends. A constant delay cannot be told from an offset by any method, nor can a delay of which
+    even the quickest record has the better part; where delay may be so, declare ``first``.
     Differences are taken in whole nanoseconds, so offsets of years lose nothing.
 
     References
@@ -163,13 +167,14 @@ def _row(names: Any, part: pd.DataFrame, confidence: float, at: pd.Timestamp | N
     found = estimate(numbers, confidence)
     x, offset, low, high = _moved(found, None if at is None else (pd.Timestamp(at).value - frame.x) / _SECOND)
     ends = [_in_ns(value, frame.y) for value in (offset, low, high)]
-    verdict, notes = _verdict(found, names, frame, ends, least, max(numbers.units))
+    span = int(b[-1] - b[0])
+    verdict, notes = _verdict(found, names, frame, ends, least, max(numbers.units), span)
     drifts = [1e6 * value for value in (found.slope, found.slope - found.slope_half, found.slope + found.slope_half)]
     spread = pd.NaT if np.isnan(found.spread) else pd.Timedelta(round(found.spread * _SECOND), unit="ns")
     return [
         *names, *(pd.NaT if end is None else pd.Timedelta(end, unit="ns") for end in ends),
         *(drifts if np.isfinite(found.slope_half) else [np.nan] * 3),
-        pd.Timestamp(frame.x + round(x * _SECOND), unit="ns", tz="UTC"),
+        pd.Timestamp(frame.x + round(x * _SECOND), unit="ns", tz="UTC"), pd.Timedelta(span, unit="ns"),
         len(part) - found.outliers, found.outliers, spread, found.kind, verdict, verdict == "skew", "; ".join(notes),
     ]  # fmt: skip
 
@@ -195,7 +200,13 @@ def _in_ns(value: float, base: int) -> int | None:
 
 
 def _verdict(
-    found: Estimate, names: Sequence[str], frame: _Frame, ends: list[int | None], least: pd.Timedelta, unit: float
+    found: Estimate,
+    names: Sequence[str],
+    frame: _Frame,
+    ends: list[int | None],
+    least: pd.Timedelta,
+    unit: float,
+    span: int,
 ) -> tuple[str, list[str]]:
     """Return a key of `VERDICTS` and the notes."""
     offset, low, high = ends
@@ -205,20 +216,23 @@ def _verdict(
     if found.kind in ("few", "mixed") or offset is None:
         return "cannot tell", notes
     if found.kind == "one-way":
-        return _one_way(found, names, offset, least)
+        return _one_way(found, names, frame, offset, least)
     count = len(found.levels)
     verdict, why = judge(offset, low, high, count, least)
-    if verdict != "skew":
+    drifts = drifting(found.slope, found.slope_half, span, count, least) if verdict == "none" else ""
+    if verdict != "skew" and not drifts:
         return verdict, [*notes, why]
     if abs(found.slope) - min(found.slope_half, LARGEST_DRIFT) > LARGEST_DRIFT:
         why = f"the offset changes by {found.slope * 1e6:.0f} ppm, more than clocks drift: delays that grow?"
-    elif abs(offset) < unit * _SECOND:
+    elif abs(offset) < unit * _SECOND and not drifts:
         why = "the offset is under the resolution of the stamps"
     elif found.outliers * 2 > count:
         why = f"{found.outliers} of {found.outliers + count} anchors disagree with the others"
-    elif found.kind == "same moment" and _may_be_delay(found, frame):
+    elif found.kind == "same moment" and not drifts and _may_be_delay(found, frame, unit, span):
         why = "delay to one side explains the differences as well as skew does"
-    return ("cannot tell", [*notes, why]) if why else ("skew", notes)
+    else:
+        return "skew", [*notes, drifts] if drifts else notes
+    return "cannot tell", [*notes, why]
 
 
 def judge(offset: int, low: int | None, high: int | None, count: int, least: pd.Timedelta) -> tuple[str, str]:
@@ -243,6 +257,17 @@ def judge(offset: int, low: int | None, high: int | None, count: int, least: pd.
     return "skew", ""
 
 
+def drifting(slope: float, half: float, span: int, count: int, least: pd.Timedelta) -> str:
+    """Return how wrong a clock is at the ends that is right in the middle; empty where no drift is shown.
+
+    Seconds a second and half their interval; the span of the anchors in nanoseconds.
+    """
+    end = pd.Timedelta(round(abs(slope) * span / 2), unit="ns") if np.isfinite(half) else pd.Timedelta(0)
+    if count < 8 or abs(slope) <= 2 * half or end < max(least, pd.Timedelta("1ms")):
+        return ""
+    return f"right in the middle, but it drifts by {slope * 1e6:.3g} ppm: {duration(end)} off at either end"
+
+
 def _step_note(found: Estimate, frame: _Frame) -> str:
     before, after, size = found.levels
     when = pd.Timestamp(frame.x + round(found.x * _SECOND), unit="ns", tz="UTC")
@@ -255,14 +280,18 @@ def _step_note(found: Estimate, frame: _Frame) -> str:
     )
 
 
-def _one_way(found: Estimate, names: Sequence[str], offset: int, least: pd.Timedelta) -> tuple[str, list[str]]:
+def _one_way(
+    found: Estimate, names: Sequence[str], frame: _Frame, offset: int, least: pd.Timedelta
+) -> tuple[str, list[str]]:
     """Return the verdict on a single bound: skew only where no delay explains it."""
     above = found.high < np.inf
     first, second, bound = (names[1], names[0], "most") if above else (names[0], names[1], "least")
     notes = [
         f"one-way: {first} always comes before {second}, so delay and skew look the same; the offset is at {bound} this"
     ]
-    against = offset < 0 if above else offset > 0
+    # One record before its cause may be the noise of the stamps, a quarter of them is not.
+    typical = float(np.quantile(found.levels, 0.25 if above else 0.75)) + frame.y / _SECOND
+    against = typical < 0 if above else typical > 0
     if abs(offset) < least.value or len(found.levels) < _FEW:
         return "cannot tell", notes
     if against:
@@ -272,17 +301,19 @@ def _one_way(found: Estimate, names: Sequence[str], offset: int, least: pd.Timed
     return "cannot tell", notes
 
 
-def _may_be_delay(found: Estimate, frame: _Frame) -> bool:
+def _may_be_delay(found: Estimate, frame: _Frame, unit: float, span: int) -> bool:
     """Return whether a delay without any skew would look like this.
 
-    The quickest record would then be near zero: at under half of the typical one. Scatter that is as wide to
-    both sides is rarely delay; then it would have to be nearer still.
+    The quickest record would then be near zero: at under half of the typical one, or somewhat more of few. Scatter
+    that is as wide to both sides is rarely delay; then it would have to be nearer still. A record that is clearly
+    below zero is no delay, unless coarse stamps or a drift fitted to chance brought it there.
     """
     levels = found.levels + frame.y / _SECOND
     levels = levels if np.median(levels) > 0 else -levels
     typical, quickest = float(np.median(levels)), float(levels.min())
-    if quickest < -0.25 * found.spread:
+    tilt = abs(found.slope) * span / _SECOND / 2 if abs(found.slope) <= 2 * found.slope_half else 0.0
+    if quickest < -0.25 * found.spread - unit - tilt:
         return False
     below, above = typical - quickest, float(levels.max()) - typical
     even = len(levels) >= 20 and above < 1.5 * below
-    return quickest < (0.25 if even else 0.5) * typical
+    return quickest < ((0.25 if even else 0.5) + 2 / len(levels)) * typical

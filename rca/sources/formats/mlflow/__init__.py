@@ -22,7 +22,7 @@ time           start_time to end_time; creation and last update (milliseconds)
 system         name of the experiment; name of the registered model
 severity       FAILED error, KILLED warning, else info
 actor, ref     user; run id, or ``model/version``
-native id      none: runs change, and each state that was exported is an event
+native id      run id; model version with its creation: of the states of a run one that has ended is kept
 attributes     run name, params, tags, last metrics, data sets, git commit; run id, source; stage, status
 metrics        every logged value, of the experiment; NaN is missing
 dependencies   data set -> experiment (inputs of runs), experiment -> registered model

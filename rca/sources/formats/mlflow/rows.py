@@ -29,9 +29,11 @@ def _run(place: tuple[int, str], run: Record) -> Iterator[Item]:
         "experiment_id": run["experiment_id"],
         "commit": run["tags"].get("mlflow.source.git.commit"),
         "tags": run["tags"],
+        "modified": run["end"],
     }
     yield event(
-        place, run, time=_time(run["start"]), time_end=_time(run["end"]), system=run["experiment"], kind="training_run",
+        place, run, native_id=f"run {run['run_id']}",
+        time=_time(run["start"]), time_end=_time(run["end"]), system=run["experiment"], kind="training_run",
         severity=SEVERITY.get(status, "info"), message=f"run {run['name'] or run['run_id']}: {status}",
         actor=run["user"], ref=run["run_id"],
         attributes={key: value for key, value in attributes.items() if value},
@@ -64,7 +66,8 @@ def _version(place: tuple[int, str], version: Record) -> Iterator[Item]:
     raw, attributes = part("version created", "created", "user", "run_id", "source", "experiment")
     attributes.pop("created", None)
     yield event(
-        place, raw, time=created, actor=version["user"], message=f"model version {ref} registered",
+        place, raw, native_id=f"version {ref} {version['created']}",
+        time=created, actor=version["user"], message=f"model version {ref} registered",
         attributes=attributes, **common,
     )  # fmt: skip
     if changed.ns is not None and changed.ns != created.ns:
