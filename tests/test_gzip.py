@@ -35,11 +35,8 @@ TRAIL = {
     ]
 }  # fmt: skip
 NOT_TEXT = (b"PK\x03\x04", b"PAR1", b"SQLite format 3\0")  # read by libraries that need the file itself
-BY_NAME = pytest.mark.xfail(reason="the format reads the container from the whole name of the file", strict=True)
 TEXTS = [
-    pytest.param(
-        export, id=export.name, marks=[BY_NAME] if export.reader == "container" and export.file.endswith(".log") else []
-    )
+    pytest.param(export, id=export.name)
     for export in EXPORTS
     if export.reader in formats.NAMES and not export.write(export.records).startswith(NOT_TEXT)
 ]

@@ -36,6 +36,7 @@ from typing import Any, NamedTuple
 
 from rca import times
 from rca.errors import InputError
+from rca.files import unpacked
 from rca.incident.model import Source
 from rca.sources.documents import json_text, lines
 from rca.sources.items import Format, Head, Item, Reject, each, event
@@ -81,7 +82,7 @@ def read(path: Path, source: Source) -> Iterator[Item | Reject]:
     Item or Reject
         In the order in which messages end.
     """
-    name = _NAME.fullmatch(path.name)
+    name = _NAME.fullmatch(unpacked(path).name)
     pod = {key: name[key] for key in ("pod", "namespace")} if name else {}
     system = name["container"] if name else ""
     waiting: dict[str, list[_Part]] = {}

@@ -39,6 +39,7 @@ import pandas as pd
 
 from rca import files, times
 from rca.errors import InputError, UnsafeInput, shorten
+from rca.files import unpacked
 from rca.incident.model import Source
 from rca.sources.documents import json_text, objects
 from rca.sources.items import Format, Head, Item, Reject, each, metric
@@ -135,7 +136,7 @@ def read(path: Path, source: Source) -> Iterator[Item | Reject]:
                 )
             yield metric(place, raw, time=time, system=system, metric=name, value=number)
 
-    return each(_samples(path, path.stem if len(source.file) == 1 else source.id), make)
+    return each(_samples(path, unpacked(path).stem if len(source.file) == 1 else source.id), make)
 
 
 def _numbers(value: Any) -> Iterator[tuple[str, str]]:
