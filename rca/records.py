@@ -21,21 +21,28 @@ class Trace:
         (system, metric) by which the incident was noticed.
     candidates : DataFrame
         Indexed by ``system``, best first; empty when abstained. Columns: ``rank`` (ties share the worst
-        rank), ``score``, ``deviation`` (robust standard deviations, signed), ``own_excess`` (strength that no
-        other system explains), ``metric`` (the one that moved most), ``onset`` (UTC), ``onset_error``
-        (Timedelta, half-width of about 95 % confidence, at least the sampling step),
-        ``path`` (tuple of systems to the symptom), ``sentence``.
+        rank), ``score`` and its factors ``moved``, ``alignment``, ``explains``, ``own_excess`` and ``reach`` (see
+        ``rca.cascade.trace``; 0 to 1 each), ``confidence`` (estimated chance to be the first cause),
+        ``deviation`` (robust standard deviations, signed), ``metric`` (the one that moved most surely), ``onset``
+        (UTC), ``onset_error`` (Timedelta, half-width of about 95 % confidence, at least the sampling step),
+        ``path`` (tuple of systems to the symptom), ``lags`` (tuple of texts, one an edge of the path), ``sentence``.
     deviations : DataFrame
         One row per (system, metric), also when abstained. Columns: ``system``, ``metric``, ``before`` and
         ``during`` (medians), ``deviation``, ``onset`` (empty unless it moved), ``note`` (why it was set aside).
     abstained : str or None
         The reason in a sentence, when nobody is named.
+    runner_up : str
+        Why the second candidate lost; empty when there is none.
+    missing : str
+        What evidence would make the name surer; empty when none is missing.
     """
 
     symptom: tuple[str, str]
     candidates: pd.DataFrame
     deviations: pd.DataFrame
     abstained: str | None = None
+    runner_up: str = ""
+    missing: str = ""
 
     @property
     def answer(self) -> str:

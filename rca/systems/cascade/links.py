@@ -1,113 +1,116 @@
-"""Which moved system explains which: by the graph, the times, and what both ends measure."""
+"""Which moved system explains which: by the graph, the order of time, and what lies between them."""
 
 from __future__ import annotations
 
-import heapq
-import math
-from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import networkx as nx
-import pandas as pd
+import numpy as np
 
-from rca import onset
-from rca.systems.cascade.series import Key, Moved, Series
+__all__ = ["Moved", "Reach", "reach"]
 
-__all__ = ["Link", "both", "find", "follows"]
-
-_SILENT = 0.5  # weight of a link through systems whose own metrics did not move with it
-_CONTRARY = 0.5  # weight of a link along which the same measurement moved at one end only
-_LOAD = 0.5  # weight of an earlier consumer as explanation of its dependency: load runs backwards
-_GOOD = 0.9  # fit of the times from which a system upstream hides those behind it
-_FAINT = 0.05  # weight below which a link is none
+_EDGE = 0.9  # weight of one dependency on the way
+_SILENT = 0.5  # weight of a system on the way that has metrics and did not move
+_UNSEEN = 0.95  # the same of one without metrics
+_LOAD = 0.5  # weight of a consumer that moved earlier as explanation of its dependency: load runs backwards
 
 
-@dataclass(frozen=True)
-class Link:
-    """A moved system that explains another: a fault handed on, or load handed back."""
+@dataclass(frozen=True, eq=False)
+class Moved:
+    """The measured systems, in one order; arrays of length n_systems.
 
-    cause: str
-    effect: str
-    weight: float
-    path: tuple[str, ...]
-    load: bool = False
-
-
-def find(
-    graph: nx.DiGraph, moved: Mapping[str, Moved], seen: Mapping[Key, Series], patience: pd.Timedelta | None
-) -> list[Link]:
-    """Return the links between the moved systems: from each to the nearest upstream whose times fit."""
-    cycle = {name: number for number, part in enumerate(nx.strongly_connected_components(graph)) for name in part}
-    measured: dict[str, set[str]] = {}
-    for system, metric in seen:
-        measured.setdefault(system, set()).add(metric)
-    links = []
-    for effect in moved:
-        fits = {cause: follows(moved[cause], moved[effect], patience) for cause in moved}
-        for cause in moved:
-            if cycle[cause] == cycle[effect] and min(both(moved[cause], moved[effect])) >= 0:
-                fits[cause] = 0.0  # in a cycle only the order of time tells cause from effect
-        for cause, (weight, path) in _upstream(graph, effect, fits, measured).items():
-            common = measured[cause] & measured[effect]
-            shared = moved[cause].metrics & moved[effect].metrics
-            if not shared and common & (moved[cause].metrics | moved[effect].metrics):
-                weight *= _CONTRARY
-            if fits[cause] < 0:
-                links.append(Link(effect, cause, weight * _LOAD, path, load=True))
-            elif weight * fits[cause] > _FAINT:
-                links.append(Link(cause, effect, weight * fits[cause], path))
-    return links
-
-
-def follows(cause: Moved, effect: Moved, patience: pd.Timedelta | None) -> float:
-    """Return how well the times allow that one system moved the other, 0 to 1; -1 if they say the reverse.
-
-    Without `patience`, effects follow within the sampling steps of the two series. With it, they may lag by the
-    errors of the two onsets and that much more, or as long as the effect may have been growing unseen.
+    Attributes
+    ----------
+    names : list of str
+        The systems.
+    moved : ndarray
+        How surely each moved with the symptom, 0 to 1.
+    begin, error : ndarray
+        Onset in sampling steps, and the half-width of its 95 % interval; NaN where it did not move.
+    earliest : ndarray
+        Where the onset may lie if the level changed gradually.
     """
-    first, then = cause.first.shift, effect.first.shift
-    slack, lead = first.error + then.error, then.start - first.start
-    if lead < -slack:
-        return -1.0
-    grown = onset.growth(cause.first.values, first, then.start) if lead > pd.Timedelta(0) else 1.0
-    if first.censored and not then.censored:
-        return grown
-    close = first.step + then.step
-    allowed = close if patience is None else slack + max(patience, then.start - effect.earliest)
-    return (
-        max(grown, math.exp(-2 * ((lead - allowed) / (close if patience is None else slack))))
-        if lead > allowed
-        else 1.0
-    )
+
+    names: list[str]
+    moved: Any
+    begin: Any
+    error: Any
+    earliest: Any
+
+    def after(self, one: Any, other: Any) -> Any:
+        """Return whether some systems began clearly after others, beyond the errors of both; never if not known."""
+        with np.errstate(invalid="ignore"):
+            gap = self.earliest[one] - self.error[one] - self.begin[other] - self.error[other]
+            return np.nan_to_num(gap, nan=-1.0) > 0
 
 
-def both(one: Moved, other: Moved) -> tuple[float, float]:
-    """Return how well each may have moved the other; neither is negative if the times cannot order them."""
-    return follows(one, other, None), follows(other, one, None)
+@dataclass(frozen=True, eq=False)
+class Reach:
+    """How well each moved system explains each measured one.
 
-
-def _upstream(
-    graph: nx.DiGraph, effect: str, fits: Mapping[str, float], measured: Collection[str]
-) -> dict[str, tuple[float, tuple[str, ...]]]:
-    """Return the moved systems upstream, each with the weight and the path of the best way down to `effect`.
-
-    A system whose times fit well ends the search behind it; any other that has metrics counts as silent.
+    Attributes
+    ----------
+    rows : list of int
+        The moved systems, as places in `Moved.names`.
+    weight : ndarray, shape (n_rows, n_systems)
+        Weight of the best way through the graph that the times allow; 0 if there is none, 1 to itself.
+    load : ndarray, shape (n_rows, n_systems)
+        The same against the edges, where the explaining consumer clearly moved first.
+    paths : callable
+        ``path(row, system)``: the systems on that way, both ends included.
     """
-    found: dict[str, tuple[float, tuple[str, ...]]] = {}
-    done: set[str] = set()
-    queue: list[tuple[bool, int, tuple[str, ...]]] = [(False, 1, (effect,))]
-    while queue:
-        silent, length, path = heapq.heappop(queue)
-        if path[0] in done:
-            continue
-        done.add(path[0])
-        if path[0] != effect:
-            if path[0] in fits:
-                found[path[0]] = (_SILENT if silent else 1.0, path)
-                if fits[path[0]] >= _GOOD:
-                    continue
-            silent = silent or path[0] in measured
-        for cause in graph.predecessors(path[0]):
-            if cause not in done:
-                heapq.heappush(queue, (silent, length + 1, (cause, *path)))
-    return found
+
+    rows: list[int]
+    weight: Any
+    load: Any
+    _nodes: list[str]
+    _places: Any
+    _previous: Any
+
+    def path(self, row: int, system: int) -> tuple[str, ...]:
+        """Return the best way from the moved system `row` of `rows` to a measured system, both ends included."""
+        node, found = int(self._places[system]), []
+        while node >= 0:
+            found.append(self._nodes[node])
+            node = int(self._previous[row, node])
+        return tuple(reversed(found))
+
+
+def reach(graph: nx.DiGraph, systems: Moved) -> Reach:
+    """Weigh the ways through the graph from each moved system to each measured one.
+
+    The weight of a way is the product of 0.9 for each edge and of a factor for each system between: 0.95 without
+    metrics, else between 0.5 (did not move) and 1 (moved as surely as any). The best way is found by Dijkstra's
+    algorithm on the negative logarithms. A way counts only where the times allow it: the explained system did
+    not clearly begin before the explaining one.
+    """
+    from scipy.sparse import csr_matrix
+    from scipy.sparse.csgraph import dijkstra
+
+    nodes = [str(name) for name in graph]
+    place = {name: number for number, name in enumerate(nodes)}
+    places = np.array([place.get(name, -1) for name in systems.names])
+    rows = [row for row in np.flatnonzero(systems.moved > 0).tolist() if places[row] >= 0]
+    passing = np.full(len(nodes), -np.log(_UNSEEN))
+    known = places >= 0
+    top = max(float(systems.moved.max(initial=0.0)), 1e-9)
+    passing[places[known]] = -np.log(_SILENT + (1 - _SILENT) * systems.moved[known] / top)
+    edges = [(place[str(u)], place[str(v)]) for u, v in graph.edges if u != v]
+    weight = np.zeros((len(rows), len(systems.names)))
+    load = np.zeros_like(weight)
+    previous = np.full((len(rows), len(nodes)), -9999)
+    if rows and edges:
+        cause, effect = np.array(edges).T
+        cost = csr_matrix((passing[effect] - np.log(_EDGE), (cause, effect)), shape=(len(nodes), len(nodes)))
+        distance, previous = dijkstra(cost, indices=places[rows], return_predecessors=True)
+        weight[:, known] = np.exp(passing[places[known]] - distance[:, places[known]])
+        back = csr_matrix((passing[cause] - np.log(_EDGE), (effect, cause)), shape=(len(nodes), len(nodes)))
+        behind = dijkstra(back, indices=places[rows])
+        load[:, known] = _LOAD * np.exp(passing[places[known]] - behind[:, places[known]])
+    at, every = np.array(rows, dtype="int64")[:, None], np.arange(len(systems.names))[None]
+    weight = np.where(systems.after(at, every), 0.0, weight)
+    load = np.where(systems.after(every, at), load, 0.0)
+    for number, row in enumerate(rows):
+        weight[number, row], load[number, row] = 1.0, 0.0
+    return Reach(rows, weight, load, nodes, places, previous)

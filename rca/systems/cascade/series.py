@@ -1,176 +1,201 @@
-"""The measured series of an incident: what moved in each, and which moved together with the symptom."""
+"""What moved together with the symptom: every series against the symptom's shape, and each system by its best."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Any
 
 import networkx as nx
 import numpy as np
 import pandas as pd
 
 from rca import onset
-from rca.errors import InputError, UnknownName, did_you_mean, raise_all
 from rca.progress import track
-from rca.times import show
+from rca.systems.cascade import shape
+from rca.systems.cascade.begin import begin
+from rca.systems.cascade.links import Moved
+from rca.systems.cascade.panel import Block, Panel
 
-__all__ = ["ALPHA", "SYMPTOM_ALPHA", "Key", "Moved", "Series", "check", "examine", "together"]
+__all__ = ["Felt", "best_series", "examine", "felt"]
 
-ALPHA = 0.01  # chance, over all series together, that one moves when nothing is wrong
-SYMPTOM_ALPHA = 0.05  # the same for the symptom, which somebody noticed: one series, chosen beforehand
-_HALF = 2.0  # orders of magnitude of evidence that give half the strength
-
-Key = tuple[str, str]
-
-
-@dataclass(frozen=True)
-class Series:
-    """One measured series, what was found in it, and its strength as a suspect."""
-
-    system: str
-    metric: str
-    values: pd.Series
-    shift: onset.Shift
-    strength: float = 0.0
+ALPHA = 0.05  # chance of a healthy series to follow the symptom, above which it counts as not moved
+_HALF = 0.5  # orders of magnitude below that chance that make a system half sure to have moved
+_OTHER = 0.35  # weight of another metric than the symptom's, where a system has that
+_AWAY = 4.0  # spreads from the healthy level from which on it is said when a series left it
+_UNRELATED = 10  # systems that the symptom does not depend on, from which what all share can be told
+DEMAND = "a measure of demand: not ranked"
+STRANGER = "its system is not in the graph: not ranked"
 
 
-@dataclass(frozen=True)
-class Moved:
-    """A system that moved together with the symptom.
+@dataclass(frozen=True, eq=False)
+class Felt:
+    """The symptom.
 
     Attributes
     ----------
-    series : tuple of Series
-        Those that moved, strongest first.
-    first : Series
-        The one that times the system best: the least error, then the symptom, then the earliest.
-    earliest : Timestamp
-        When it may have begun to move, if gradually.
+    focus : Focus
+        Where and in which shape it moved.
+    chance : float
+        Chance of such a move when nothing is wrong.
+    before, during : float
+        Healthy median, and median of its strongest stretch, in the unit of the series.
+    sign : float
+        1 if it moved up, -1 if down.
+    sided : bool
+        Whether only that direction is harmful.
+    last : int
+        Last row of `during` in its shape.
+    note : str
+        What a reader must know of it; empty when nothing.
     """
 
-    series: tuple[Series, ...]
-    first: Series
-    earliest: pd.Timestamp
-
-    @property
-    def strength(self) -> float:
-        """Strength of the strongest series."""
-        return self.series[0].strength
-
-    @property
-    def metrics(self) -> set[str]:
-        """Names of the metrics that moved."""
-        return {item.metric for item in self.series}
+    focus: shape.Focus
+    chance: float
+    before: float
+    during: float
+    sign: float
+    sided: bool
+    last: int
+    note: str
 
 
-def check(
-    metrics: pd.DataFrame, symptom: Key, before: onset.Window, during: onset.Window, harmful: Mapping[str, str]
-) -> None:
-    """Raise if the question cannot be asked of these metrics."""
-    missing = [name for name in ("time", "system", "metric", "value") if name not in metrics.columns]
-    raise_all([f"metrics: required column {name!r} is missing" for name in missing])
-    if before[0] < during[1] and during[0] < before[1]:
-        raise InputError(f"the windows before ({_shown(before)}) and during ({_shown(during)}) overlap")
-    system, metric = symptom
-    names = set(metrics["system"])
-    if system not in names:
-        raise UnknownName(f"symptom: no metrics of system {system!r}{did_you_mean(system, names)}")
-    own = set(metrics.loc[metrics["system"] == system, "metric"])
-    if metric not in own:
-        raise UnknownName(f"symptom: {system!r} has no metric {metric!r}{did_you_mean(metric, own)}")
-    known = set(metrics["metric"])
-    problems = [f"harmful: unknown metric {name!r}{did_you_mean(name, known)}" for name in harmful if name not in known]
-    for name, way in harmful.items():
-        if way not in onset.DIRECTIONS:
-            problems.append(f"harmful: {name}: bad direction {way!r}{did_you_mean(str(way), onset.DIRECTIONS)}")
-    raise_all(problems, UnknownName)
-    finite = metrics[np.isfinite(metrics["value"].to_numpy(dtype="float64"))]
-    felt = finite[(finite["system"] == system) & (finite["metric"] == metric)]
-    for rows, what in ((finite, "metrics"), (felt, f"{metric} of {system}")):
-        for name in _empty(rows["time"], before, during):
-            raise InputError(
-                f"{what}: no measured value in the window {name} ({_shown(before if name == 'before' else during)})"
-            )
-
-
-def _shown(limits: onset.Window) -> str:
-    return f"{show(limits[0])} to {show(limits[1])}"
-
-
-def _empty(times: pd.Series, before: onset.Window, during: onset.Window) -> list[str]:
-    """Return which windows hold none of the times."""
-    windows = {"before": before, "during": during}
-    return [name for name, (start, end) in windows.items() if not ((times >= start) & (times < end)).any()]
+def felt(panel: Panel, way: str) -> Felt:
+    """Examine the symptom; `way` is its harmful direction."""
+    block = next(part for part in panel.blocks() if part.first <= panel.symptom < part.first + len(part.notes))
+    column = panel.symptom - block.first
+    before, during, note = block.before[:, column], block.during[:, column], block.notes[column]
+    healthy, seen = int(np.isfinite(before).sum()), int(np.isfinite(during).sum())
+    middle = float(np.nanmedian(before)) if healthy else float("nan")
+    if healthy < onset.MIN_ROWS or seen < 2:
+        note = f"only {healthy} rows before" if healthy < onset.MIN_ROWS else "only 1 row in the window during"
+        none = shape.Focus(0, len(during), 0, np.zeros(len(during)), np.zeros(len(during)), False)
+        return Felt(none, 1.0, middle, float(np.nanmedian(during)) if seen else middle, 1.0, False, 0, note)
+    times = pd.date_range(panel.start - len(before) * panel.step, periods=len(before) + len(during), freq=panel.step)
+    windows = {"before": (times[0], panel.start), "during": (panel.start, times[-1] + panel.step)}
+    either = way not in ("up", "down")
+    shift = onset.find(pd.Series(np.concatenate([before, during]), times), **windows, harmful="both" if either else way)
+    sign = (1.0 if shift.during >= shift.before else -1.0) if either else 1.0 if way == "up" else -1.0
+    scored = shape.scores(before[:, None], during[:, None], np.array([sign]))
+    focus = shape.focus(scored[1][:, 0])
+    chance = shape.symptom_chance(scored[0][:, 0], focus) if len(focus.shape) == len(during) else float("nan")
+    chance = shift.p_value if np.isnan(chance) else min(2 * chance, 1.0) if either else chance
+    rows = np.flatnonzero((focus.filter > 0) & np.isfinite(during[focus.start : focus.stop])) + focus.start
+    level = float(np.median(during[rows])) if len(rows) else shift.during
+    return Felt(focus, chance, middle, level, sign, not either, int(rows[-1]) if len(rows) else 0, note)
 
 
 def examine(
-    metrics: pd.DataFrame,
-    graph: nx.DiGraph,
-    symptom: Key,
-    before: onset.Window,
-    during: onset.Window,
-    harmful: Mapping[str, str],
-    *,
-    progress: bool,
-) -> tuple[pd.DataFrame, dict[Key, Series]]:
-    """Return the table of all series, and those that may be ranked."""
-    rows, seen = [], {}
-    groups = metrics.groupby(["system", "metric"], sort=True)
-    for (system, metric), group in track(groups, "series", total=groups.ngroups, progress=progress):
-        key = (str(system), str(metric))
-        finite = group[np.isfinite(group["value"].to_numpy(dtype="float64"))]
-        empty = _empty(finite["time"], before, during)
-        if empty:
-            rows.append((*key, *[math.nan] * 3, f"no value in the window {' and '.join(empty)}"))
-            continue
-        way = harmful.get(key[1], "both")
-        values = pd.Series(finite["value"].to_numpy(dtype="float64"), index=pd.DatetimeIndex(finite["time"]))
-        found = onset.find(values, before=before, during=during, harmful="both" if way == "neither" else way)
-        note = found.note
-        if key != symptom and key[0] not in graph:
-            note = "its system is not in the graph: not ranked"
-        elif key != symptom and way == "neither":
-            note = "a measure of demand: not ranked"
-        else:
-            seen[key] = Series(*key, values, found)
-        rows.append((*key, found.before, found.during, found.deviation, note))
-    table = pd.DataFrame(rows, columns=["system", "metric", "before", "during", "deviation", "note"])
-    starts = [seen[key].shift.start if _clear(seen, key, symptom) else pd.NaT for key in _keys(table)]
-    table.insert(5, "onset", pd.Series(pd.DatetimeIndex(starts, dtype="datetime64[ns, UTC]"), index=table.index))
-    return table, seen
+    panel: Panel, graph: nx.DiGraph, symptom: Felt, harmful: Mapping[str, str], *, progress: bool
+) -> pd.DataFrame:
+    """Return one row a series, held against the symptom's shape.
+
+    Columns: ``system``, ``metric``, ``before``, ``during``, ``deviation``, ``strength``, ``alignment``,
+    ``chance`` (log10, of one series), ``begin``, ``error``, ``earliest`` (rows of `during`; NaN unless it moved),
+    ``ranked``, ``note``, ``raw`` (the strength before what all share was taken off).
+    """
+    parts = [
+        _examine(panel, block, graph, symptom, harmful)
+        for block in track(panel.blocks(), "series", total=panel.parts, progress=progress)
+    ]
+    table = pd.concat(parts, ignore_index=True)
+    shared = _shared(table, graph, panel.keys[panel.symptom][0])
+    rises = table["ranked"] & (table["strength"] > 0)
+    table["raw"] = table["strength"]
+    table["strength"] = table["strength"].where(~rises, table["strength"] - shared)
+    either = np.array([harmful.get(name, "both") not in ("up", "down") for name in table["metric"]])
+    either[panel.symptom] = False
+    table["chance"] = shape.log_chance(table["strength"], symptom.focus.lag) + np.log10(np.where(either, 2.0, 1.0))
+    return table
 
 
-def _keys(table: pd.DataFrame) -> list[Key]:
-    return list(zip(table["system"], table["metric"], strict=True))
+def _examine(panel: Panel, block: Block, graph: nx.DiGraph, symptom: Felt, harmful: Mapping[str, str]) -> pd.DataFrame:
+    """Return the rows of some series."""
+    keys = panel.keys[block.first : block.first + len(block.notes)]
+    ways = [harmful.get(metric, "both") for _, metric in keys]
+    signs = np.array([-1.0 if way == "down" else 1.0 for way in ways])
+    either = np.array([way not in ("up", "down") for way in ways])
+    if block.first <= panel.symptom < block.first + len(keys):
+        signs[panel.symptom - block.first], either[panel.symptom - block.first] = symptom.sign, False
+    seen, focus = [np.isfinite(part).sum(axis=0) for part in (block.before, block.during)], symptom.focus
+    before, during, middle, spread = shape.scores(block.before, block.during, signs)
+    found = shape.follow(before, during, focus, panel.adjacent, either)
+    inside = np.flatnonzero(focus.filter > 0) + focus.start
+    rows = []
+    for column, (system, metric) in enumerate(keys):
+        note = _note(system, ways[column], seen[0][column], seen[1][column], graph, block.notes[column])
+        is_symptom = block.first + column == panel.symptom
+        ranked = is_symptom or note in ("", block.notes[column])
+        usable = seen[0][column] >= onset.MIN_ROWS and seen[1][column] > 0
+        part = block.during[np.clip(inside - found.lead[column], 0, None), column]
+        part = part[np.isfinite(part)]
+        level = float(np.median(part)) if len(part) else float("nan")
+        start = (float("nan"),) * 3
+        away = abs(level - middle[column]) > _AWAY * spread[column]
+        if ranked and usable and (away or found.strength[column] > _AWAY):
+            start = _begin(
+                before[:, column], found.sign[column] * during[:, column], panel, symptom, found.lead[column]
+            )
+        rows.append((
+            system, metric, middle[column] if usable else float("nan"), level if usable else float("nan"),
+            (level - middle[column]) / spread[column] if usable else float("nan"),
+            float(found.strength[column]) if ranked and usable else 0.0,
+            float(found.alignment[column]), *start, ranked, "" if is_symptom and note in (DEMAND, STRANGER) else note,
+        ))  # fmt: skip
+    columns = ["system", "metric", "before", "during", "deviation", "strength", "alignment", "begin", "error",
+               "earliest", "ranked", "note"]  # fmt: skip
+    return pd.DataFrame(rows, columns=columns)
 
 
-def _evidence(seen: Mapping[Key, Series], key: Key, symptom: Key) -> float:
-    """Return the orders of magnitude by which chance is ruled out; only the symptom was chosen beforehand."""
-    tests = 1 if key == symptom else len(seen)
-    return -math.log10(min(max(seen[key].shift.p_value * tests, 1e-300), 1.0))
+def _note(system: str, way: str, before: int, during: int, graph: nx.DiGraph, note: str) -> str:
+    """Return why a series is not ranked, or else what was found when it was read."""
+    empty = [name for name, count in (("before", before), ("during", during)) if not count]
+    if empty:
+        return f"no value in the window {' and '.join(empty)}"
+    if before < onset.MIN_ROWS:
+        return f"only {before} rows before"
+    if system not in graph:
+        return STRANGER
+    return DEMAND if way == "neither" else note
 
 
-def _clear(seen: Mapping[Key, Series], key: Key, symptom: Key) -> bool:
-    return key in seen and _evidence(seen, key, symptom) > -math.log10(SYMPTOM_ALPHA if key == symptom else ALPHA)
+def _begin(before: Any, during: Any, panel: Panel, symptom: Felt, lead: int) -> tuple[float, float, float]:
+    """Return the row of `during` where a series left its level, its error, and the first conceivable row.
+
+    Rows are negative before `during`.
+    """
+    healthy = np.nan_to_num(before)
+    head = healthy if panel.adjacent else healthy[:0]
+    last = max(symptom.last - int(lead), 0) + len(head)
+    first, error, earliest = begin(np.concatenate([head, np.nan_to_num(during)]), last, healthy)
+    return float(first - len(head)), error, float(earliest - len(head))
 
 
-def together(table: pd.DataFrame, graph: nx.DiGraph, seen: Mapping[Key, Series], symptom: Key) -> dict[str, Moved]:
-    """Return the systems that moved, not after the symptom, and had not come back before it."""
-    felt = seen[symptom].shift
-    found: dict[str, list[Series]] = {}
-    for key in _keys(table.dropna(subset="onset")):
-        shift = seen[key].shift
-        slack = shift.error + felt.error
-        if key[0] in graph and shift.start <= felt.start + slack and shift.until >= felt.start - slack:
-            evidence = _evidence(seen, key, symptom)
-            strength = math.log1p(abs(shift.deviation)) * evidence / (evidence + _HALF)
-            found.setdefault(key[0], []).append(replace(seen[key], strength=strength))
-    moved = {}
-    for system, series in found.items():
-        own = [item for item in series if (item.system, item.metric) == symptom]
-        first = min(own + series, key=lambda item: (item.shift.error, item not in own, item.shift.start, item.metric))
-        timing = [first, *own]
-        series.sort(key=lambda item: (-item.strength, item.shift.start, item.metric))
-        moved[system] = Moved(tuple(series), first, min(item.shift.earliest for item in timing))
-    return moved
+def _shared(table: pd.DataFrame, graph: nx.DiGraph, system: str) -> float:
+    """Return how strongly the systems that the symptom does not depend on followed it: what all share, as load."""
+    related = nx.ancestors(graph, system) | {system} if system in graph else {system}
+    others = table[table["ranked"] & ~table["system"].isin(related)]
+    if others["system"].nunique() < _UNRELATED:
+        return 0.0
+    return max(float(others["strength"].median()), 0.0)
+
+
+def best_series(table: pd.DataFrame, metric: str) -> tuple[Moved, pd.DataFrame]:
+    """Return how surely each system moved, and the series that shows it best, one row a system.
+
+    The symptom's `metric` is tested as it is; the chance of another series is multiplied by the number of those, and
+    by two where the system has the symptom's metric too (Bonferroni). There the other also counts a third only:
+    faults mostly spread in kind. The column ``chance`` becomes that of the system.
+    """
+    ranked = table[table["ranked"]].copy()
+    same = ranked["metric"] == metric
+    has = same.groupby(ranked["system"]).transform("any")
+    others = (~same).groupby(ranked["system"]).transform("sum")
+    tests = np.where(same, 1.0, np.where(has, 2.0, 1.0) * others)
+    ranked["chance"] = np.minimum(ranked["chance"] + np.log10(np.maximum(tests, 1.0)), 0.0)
+    surely = np.maximum(np.log10(ALPHA) - ranked["chance"], 0.0)
+    ranked["moved"] = surely / (surely + _HALF) * np.where(has & ~same, _OTHER, 1.0)
+    ranked = ranked.sort_values(["system", "moved", "chance", "metric"], ascending=[True, False, True, True])
+    best = ranked.drop_duplicates("system").reset_index(drop=True)
+    numbers = [best[name].to_numpy(dtype="float64") for name in ("moved", "begin", "error", "earliest")]
+    return Moved(best["system"].tolist(), *numbers), best

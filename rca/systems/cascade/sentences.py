@@ -1,0 +1,123 @@
+"""What is said of a trace: of each candidate, of the runner-up, and of what evidence is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from itertools import pairwise
+from typing import Any
+
+import networkx as nx
+import pandas as pd
+
+from rca.times import show
+
+__all__ = ["candidate", "lags", "listed", "missing", "runner_up", "span"]
+
+_MOSTLY = 0.5  # share of a candidate's score that a cause of its own must take to be named as its explanation
+_NAMED = 4  # systems that a sentence names
+
+
+def span(length: pd.Timedelta) -> str:
+    """Return a duration in its largest fitting unit.
+
+    Examples
+    --------
+    >>> span(pd.Timedelta("90min")), span(pd.Timedelta("1D"))
+    ('90 minutes', '1 day')
+    """
+    for unit, name in (("D", "day"), ("h", "hour"), ("min", "minute")):
+        one = pd.Timedelta(1, unit)
+        if length == one:
+            return f"1 {name}"
+        if length >= 2 * one:
+            return f"{length / one:.0f} {name}s"
+    return f"{length.total_seconds():.0f} seconds"
+
+
+def candidate(row: Any, by: tuple[str, bool] | None, graph: nx.DiGraph, measured: Collection[str], pulled: str) -> str:
+    """Say what moved, when, whom it pulled along, and what speaks for or against it as first cause.
+
+    Parameters
+    ----------
+    row : Series
+        A row of the candidates.
+    by : (str, bool) or None
+        The moved system that explains it best, and whether that is a consumer whose load came back.
+    graph : DiGraph
+        Edge cause -> effect.
+    measured : collection of str
+        Systems with metrics.
+    pulled : str
+        What moved after it, in words; empty when nothing did.
+    """
+    rate = " per second" if "rate per second" in row["note"] else ""
+    verb = "rose" if row["during"] > row["before"] else "fell"
+    text = f"{row['metric']} of {row['system']} {verb} from {row['before']:.3g} to {row['during']:.3g}{rate}"
+    if pd.notna(row["onset"]):
+        text += f" at {show(row['onset'])} (within {span(row['onset_error'])})"
+    text += f"{pulled}; "
+    if by is not None:
+        how = "which uses it and moved earlier" if by[1] else "which it depends on and which moved no later"
+        mostly = "explained" if row["own_excess"] < 1 - _MOSTLY * 0.5 else "only partly explained"
+        return f"{text}{mostly} by {by[0]}, {how}."
+    causes = nx.ancestors(graph, row["system"])
+    blind = sorted(causes - set(measured))
+    if not causes:
+        return f"{text}the graph lists nothing that it depends on."
+    if len(blind) == len(causes):
+        return f"{text}nothing that it depends on has metrics ({listed(blind)})."
+    unseen = f"; no metrics of {listed(blind)}" if blind else ""
+    return f"{text}nothing that it depends on moved with it{unseen}."
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names in a row, the first few if there are many."""
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"{', '.join(names[:_NAMED])}{more}"
+
+
+def lags(path: Sequence[str], onsets: Any, step: pd.Timedelta) -> tuple[str, ...]:
+    """Return for each edge of a path by how long the effect came later, or why that is not known.
+
+    `onsets` maps a system to its onset and its error.
+    """
+    said = []
+    for cause, effect in pairwise(path):
+        if cause not in onsets or effect not in onsets:
+            said.append("not measured")
+            continue
+        (first, error), (then, other) = onsets[cause], onsets[effect]
+        lag = then - first
+        if abs(lag) < step:
+            said.append(f"below the sampling step of {span(step)}")
+        else:
+            said.append(f"{'-' if lag < pd.Timedelta(0) else ''}{span(abs(lag))} (within {span(error + other)})")
+    return tuple(said)
+
+
+def runner_up(table: pd.DataFrame) -> str:
+    """Say why the second candidate lost; empty when there is none."""
+    if len(table) < 2:
+        return ""
+    first, second = table.iloc[0], table.iloc[1]
+    reasons = {
+        "it is itself explained by what it depends on or serves": (second["own_excess"], first["own_excess"]),
+        "it explains less of what moved": (second["explains"], first["explains"]),
+        "its shape in time fits the symptom's less": (second["alignment"], first["alignment"]),
+        "its way to the symptom is longer, or leads through systems that did not move": (
+            second["reach"], first["reach"]),
+        "it moved less surely": (second["moved"], first["moved"]),
+    }  # fmt: skip
+    worst = min(reasons, key=lambda text: reasons[text][0] / max(reasons[text][1], 1e-9))
+    mine, theirs = reasons[worst]
+    why = f"{worst} ({mine:.2f} against {theirs:.2f})" if mine < theirs else "it is a little weaker in everything"
+    return f"{table.index[1]}, the runner-up, scores {second['score']:.2f} against {first['score']:.2f}: {why}."
+
+
+def missing(graph: nx.DiGraph, system: str, measured: Collection[str], error: pd.Timedelta) -> str:
+    """Say what evidence would make a name surer; empty when none is missing."""
+    blind = sorted(nx.ancestors(graph, system) - set(measured)) if system in graph else []
+    parts = [f"metrics of {listed(blind)}, on which {system} depends"] if blind else []
+    if pd.notna(error) and error >= pd.Timedelta("1min"):
+        parts.append(f"finer rows than now, when the onset is known within {span(error)} only")
+    return f"Missing: {'; '.join(parts)}." if parts else ""

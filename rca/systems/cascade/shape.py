@@ -1,0 +1,249 @@
+"""How strongly each series followed the shape of the symptom: a matched filter on robust scores.
+
+The arithmetic, in order:
+
+1. ``scores``: each value less the healthy median, in robust standard deviations, harmful direction up.
+2. ``focus``: the rows of `during` in which the symptom moved, with some rows around; its scores in them are the
+   shape. ``weights``: the mean weighted with the shape less the mean of the rows out of the shape.
+3. ``follow``: that difference for every series, also a few rows earlier, over its healthy standard deviation.
+   Slow drift between the two windows cancels, and what moved at another time counts little.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+__all__ = ["Focus", "Follow", "focus", "follow", "log_chance", "scores", "symptom_chance", "weights"]
+
+_FLOOR = 0.002  # a spread is at least this share of the level
+_CLIP = 50.0  # one row counts at most this many spreads
+_SHORT = 24  # rows of a window that is taken whole, without search for the symptom's stretch
+_QUIET = 0.15  # share of the shape's highest weight up to which a row is out of it
+_TALL = 20.0  # spreads above which a row weighs no more in the shape
+_TAILS = 4  # degrees of freedom of the null: measured series have heavier tails than the normal
+_MOST_LAG = 12  # rows by which a cause may lead the symptom
+_RELIABLE = 0.25  # least share of a series' variance in the stretch that is taken as signal
+
+
+@dataclass(frozen=True, eq=False)
+class Focus:
+    """Where and in which shape the symptom moved.
+
+    Attributes
+    ----------
+    start, stop : int
+        Rows of `during` looked at.
+    lag : int
+        Rows by which another series may lead.
+    shape : ndarray, shape (stop - start,)
+        The symptom's scores; what the other series are compared with.
+    filter : ndarray, shape (stop - start,)
+        Weights that sum to 1 over the rows in the shape and to -1 over those out of it; zero if there is none.
+    lone : bool
+        Whether the shape is a lone spike.
+    """
+
+    start: int
+    stop: int
+    lag: int
+    shape: Any
+    filter: Any
+    lone: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Follow:
+    """How each series followed the shape; arrays of length n_series.
+
+    Attributes
+    ----------
+    strength : ndarray
+        The filtered score in its healthy standard deviations.
+    sign : ndarray
+        1, or -1 where a series that may move either way moved against its score.
+    lead : ndarray of int
+        Rows by which the series led the symptom.
+    alignment : ndarray
+        Correlation with the shape, 0 to 1, corrected for the noise of both, times the share of its shift that
+        came with the shape: a level shifted since before does not count.
+    """
+
+    strength: Any
+    sign: Any
+    lead: Any
+    alignment: Any
+
+
+def scores(before: Any, during: Any, signs: Any) -> tuple[Any, Any, Any, Any]:
+    """Return the scores of both windows, the healthy medians and the spreads; a series without spread scores 0.
+
+    The spread is the larger of the scaled median absolute deviation, the 99th percentile of the deviations over
+    the normal one, 0.2 % of the level, and the standard deviation of the rounding to the values' decimals.
+    """
+    middle = _quantile(np.sort(before, axis=0), 0.5)
+    distance = np.sort(np.abs(before - middle), axis=0)
+    spread = np.fmax(1.4826 * _quantile(distance, 0.5), _quantile(distance, 0.99) / 2.576)
+    spread = np.fmax(np.fmax(spread, _FLOOR * np.abs(middle)), _rounding(before, during))
+    spread = np.where(spread > 0, spread, np.nan)
+    return signs * (before - middle) / spread, signs * (during - middle) / spread, middle, spread
+
+
+def _quantile(ordered: Any, share: float) -> Any:
+    """Return a quantile of each sorted column, NaN last, interpolated."""
+    count = np.isfinite(ordered).sum(axis=0)
+    place = share * np.maximum(count - 1, 0)
+    low = place.astype("int64")
+    high = np.minimum(low + 1, np.maximum(count - 1, 0))
+    columns = np.arange(ordered.shape[1])
+    return ordered[low, columns] + (place - low) * (ordered[high, columns] - ordered[low, columns])
+
+
+def _rounding(before: Any, during: Any) -> Any:
+    """Return the standard deviation of rounding errors, from the decimals that a sample of the values has."""
+    sample = np.concatenate([before[-64:], during[:64]])
+    sample = np.where(np.isfinite(sample), sample, 0.0)
+    unit = np.zeros(sample.shape[1])
+    for decimals in range(6, -1, -1):
+        scaled = sample * 10.0**decimals
+        exact = (np.abs(scaled - np.round(scaled)) <= 1e-9 * np.maximum(np.abs(scaled), 1.0)).all(axis=0)
+        unit[exact] = 10.0**-decimals
+    return unit / np.sqrt(12)
+
+
+def focus(symptom: Any) -> Focus:
+    """Return where the symptom moved in the window `during`, from its scores, shape (n_rows,)."""
+    x = np.nan_to_num(np.clip(symptom, -_CLIP, _CLIP))
+    if len(x) <= _SHORT:
+        start, stop, lag = 0, len(x), 0
+    else:
+        first, last = _stretch(x)
+        start, stop = max(0, first - max(8, (last - first) // 2)), min(len(x), last + max(4, (last - first) // 4))
+        lag = min(_MOST_LAG, max(2, (stop - start) // 4))
+    shape = x[start:stop]
+    excess = _excess(shape[None])[0]
+    lone = excess.sum() ** 2 < 1.25 * (excess**2).sum()
+    return Focus(start, stop, lag, shape, weights(shape[None])[0], bool(lone))
+
+
+def _stretch(x: Any) -> tuple[int, int]:
+    """Return the rows with the largest sum of scores above 1 [1]_, each row counting 8 at most.
+
+    .. [1] Kadane's algorithm: Bentley, Communications of the ACM 27(9), 1984.
+    """
+    total = np.concatenate([[0.0], np.cumsum(np.clip(x, -4.0, 8.0) - 1.0)])
+    lowest = np.minimum.accumulate(total)
+    last = int(np.argmax(total - lowest))
+    first = int(np.argmin(total[: last + 1]))
+    return first, last
+
+
+def _excess(windows: Any) -> Any:
+    """Return the weight of each row in the shape: how far it is above the quiet rows of its window."""
+    ground = np.clip(np.quantile(windows, 0.25, axis=1), -2.0, 2.0)
+    return np.clip(windows - ground[:, None], 0.0, _TALL)
+
+
+def weights(windows: Any) -> Any:
+    """Return the filter of each window, shape (n_windows, n_rows); zero where nothing stands out."""
+    excess = _excess(windows)
+    top = excess.max(axis=1, keepdims=True)
+    quiet = (excess <= _QUIET * top) & (top > 0)
+    excess = np.where(quiet, 0.0, excess)
+    total = excess.sum(axis=1, keepdims=True)
+    inside = np.divide(excess, total, out=np.zeros_like(excess), where=total > 0)
+    count = quiet.sum(axis=1, keepdims=True)
+    return inside - np.divide(quiet, count, out=np.zeros_like(excess), where=count > 0)
+
+
+def symptom_chance(before: Any, seen: Focus) -> float:
+    """Return the share of healthy windows that stand out as much as the symptom's, each with its own shape.
+
+    NaN when the healthy rows make fewer than 8 such windows side by side.
+    """
+    rows = len(seen.shape)
+    if len(before) < 8 * rows:
+        return float("nan")
+    windows = np.lib.stride_tricks.sliding_window_view(np.nan_to_num(np.clip(before, -_CLIP, _CLIP)), rows)
+    healthy = (weights(windows) * windows).sum(axis=1)
+    return float((1 + (healthy >= seen.filter @ seen.shape).sum()) / (1 + len(healthy)))
+
+
+def follow(before: Any, during: Any, seen: Focus, adjacent: bool, either: Any) -> Follow:
+    """Return how each series followed the symptom's shape, from their scores, shape (n_rows, n_series).
+
+    `either` marks the series that may move both ways.
+    """
+    rows, lag = len(seen.shape), seen.lag
+    known = np.isfinite(during[seen.start : seen.stop])
+    enough = np.abs(seen.filter) @ known >= 0.5 * np.abs(seen.filter).sum()
+    healthy, x = (np.nan_to_num(np.clip(part, -_CLIP, _CLIP)) for part in (before, during))
+    lead_in = healthy[len(healthy) - lag :] if adjacent and len(healthy) >= lag else np.zeros((lag, x.shape[1]))
+    x = np.concatenate([lead_in, x])[seen.start : seen.stop + lag]
+    filtered = np.array([seen.filter @ x[lag - lead : lag - lead + rows] for lead in range(lag + 1)])
+    strength = filtered / _deviation(healthy, seen.filter)
+    lead = np.where(either, np.abs(strength), strength).argmax(axis=0)
+    best = np.where(enough, np.take_along_axis(strength, lead[None], 0)[0], 0.0)
+    sign = np.where(either & (best < 0), -1.0, 1.0)
+    inside = np.clip(seen.filter, 0.0, None)
+    level = np.array([inside @ x[lag - lead : lag - lead + rows] for lead in range(lag + 1)])
+    fresh = np.divide(filtered, level, out=np.ones_like(level), where=np.abs(level) > np.abs(filtered))
+    came = np.clip(np.take_along_axis(fresh, lead[None], 0)[0], 0.0, 1.0)
+    return Follow(sign * best, sign, lead, came * _alignment(sign * x, seen, lead))
+
+
+def _deviation(healthy: Any, weight: Any) -> Any:
+    """Return the standard deviation of the filtered healthy scores.
+
+    The larger of what independent increments of an autoregressive series of order one would have, and the robust
+    spread of the filter over the healthy rows, where at least 3 windows fit side by side.
+    """
+    power = np.maximum((healthy * healthy).sum(axis=0), 1e-9)
+    memory = np.clip((healthy[:-1] * healthy[1:]).sum(axis=0) / power, 0.0, 0.97)
+    overlap = np.correlate(weight, weight, "full")[len(weight) - 1 :]
+    variance = overlap[0] + 2 * np.polynomial.polynomial.polyval(memory, np.concatenate([[0.0], overlap[1:]]))
+    deviation = np.sqrt(np.maximum(variance, max(overlap[0] / 10, 1e-9)))
+    if len(healthy) >= 3 * len(weight):
+        ordered = np.sort(_slide(healthy, weight), axis=0)
+        distance = np.sort(np.abs(ordered - _quantile(ordered, 0.5)), axis=0)
+        robust = np.maximum(1.4826 * _quantile(distance, 0.5), _quantile(distance, 0.99) / 2.576)
+        deviation = np.maximum(deviation, robust)
+    return deviation
+
+
+def _slide(values: Any, weight: Any) -> Any:
+    """Return the filter at every place of every column."""
+    from scipy.fft import irfft, next_fast_len, rfft
+
+    size = next_fast_len(len(values) + len(weight) - 1, real=True)
+    product = rfft(values, size, axis=0) * np.conj(rfft(weight, size))[:, None]
+    return irfft(product, size, axis=0)[: len(values) - len(weight) + 1]
+
+
+def _alignment(x: Any, seen: Focus, lead: Any) -> Any:
+    """Return the correlation of each series with the shape, corrected for noise of unit variance [1]_.
+
+    .. [1] Spearman, American Journal of Psychology 15, 1904: disattenuation.
+    """
+    rows, lag = len(seen.shape), seen.lag
+    shape = seen.shape - seen.shape.mean()
+    power = max(float((shape**2).mean()), 1e-9)
+    found = np.zeros(x.shape[1])
+    for each in np.unique(lead):
+        columns = lead == each
+        part = x[lag - each : lag - each + rows, columns]
+        part = part - part.mean(axis=0)
+        own = np.maximum((part**2).mean(axis=0), 1e-9)
+        reliable = np.maximum(1 - 1 / own, _RELIABLE) * max(1 - 1 / power, _RELIABLE)
+        found[columns] = (shape @ part) / rows / np.sqrt(own * power * reliable)
+    return np.clip(found, 0.0, 1.0)
+
+
+def log_chance(strength: Any, lags: int) -> Any:
+    """Return log10 of the chance that a healthy series follows so strongly; `lags` leads were tried."""
+    from scipy.special import stdtr
+
+    chance = stdtr(_TAILS, -np.asarray(strength, dtype="float64")) * np.sqrt(lags + 1.0)
+    return np.log10(np.clip(chance, 1e-12, 1.0))
