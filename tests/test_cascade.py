@@ -8,6 +8,7 @@ from hypothesis import given, settings, strategies as st
 
 from rca.errors import InputError, UnknownName
 from rca.systems import cascade
+from rca.systems.cascade.happenings import happenings
 
 START = pd.Timestamp("2025-03-03T00:00Z")
 STEP = pd.Timedelta("5min")
@@ -400,3 +401,58 @@ def test_what_is_missing_and_why_the_runner_up_lost_is_said():
     assert found.missing.startswith("Missing: metrics of dark, on which a depends")
     assert found.runner_up.startswith("b, the runner-up, scores ")
     assert "5 minutes before b, which depends on it" in found.candidates.loc["a", "sentence"]
+
+
+def test_confidence_grows_with_the_margin_and_is_shared_out():
+    found = chain({"a": (320, 20), "b": (321, 15), "c": (322, 12)}).candidates
+    margin = found["score"].iloc[0] / found["score"].iloc[1]
+    assert found["confidence"].iloc[0] == pytest.approx(1.25 * margin**3 / (1 + 1.25 * margin**3), abs=0.006)
+    assert 0.97 <= found["confidence"].sum() <= 1.03
+    alone = chain({"a": (320, 20), "c": (0, 0)}, nx.DiGraph([("a", "c")]), symptom=("a", "latency"))
+    assert alone.candidates["confidence"].tolist() == [0.99]
+
+
+def happened(*rows):
+    """Return events from (row of the grid, last row or None, system, kind, severity)."""
+    return pd.DataFrame([
+        {"time": START + at * STEP, "time_end": pd.NaT if end is None else START + end * STEP, "system": system,
+         "kind": kind, "severity": severity, "count": 1} for at, end, system, kind, severity in rows
+    ]).assign(**{name: lambda table, name=name: pd.to_datetime(table[name], utc=True) for name in ("time", "time_end")})  # fmt: skip
+
+
+def test_a_system_without_metrics_takes_part_by_its_alerts_and_audit_flags():
+    graph = nx.DiGraph([("queue", "b"), ("b", "c")])
+    steps = {"b": (321, 20), "c": (322, 12)}
+    assert chain(steps, graph).first == "b"
+    alerts = happened((320, None, "queue", "alert", 17), (5, None, "other", "alert", 17))
+    found = chain(steps, graph, events=alerts)
+    assert found.first == "queue"
+    assert found.candidates.loc["queue", "metric"] == "events"
+    assert found.candidates.loc["queue", "onset"] == START + 320 * STEP
+    late = chain(steps, graph, events=happened((340, None, "queue", "alert", 17)))
+    assert late.first == "b"
+    chatter = chain(steps, graph, events=happened((320, None, "queue", "chat", 9), (320, None, "queue", "log", 9)))
+    assert chatter.first == "b"
+
+
+def test_the_symptom_may_be_an_audit_flag_of_a_system_without_metrics():
+    graph = nx.DiGraph([("model", "audit")])
+    flags = happened((322, None, "audit", "audit", 17))
+    found = chain({"model": (320, 20)}, graph, symptom=("audit", "events"), events=flags)
+    assert found.first == "model"
+    assert found.candidates.loc["model", "lags"] == ("10 minutes (within 10 minutes)",)
+
+
+def test_error_records_are_counted_since_the_row_before():
+    graph = nx.DiGraph([("queue", "c")])
+    rng = np.random.default_rng(1)
+    rows = [(int(at), None, "queue", "log", 17) for at in rng.integers(320, ROWS, size=600)]
+    rows += [(int(at), None, "queue", "log", 17) for at in rng.integers(0, 320, size=40)]
+    metrics = frame({("c", "latency"): 50 + rng.normal(size=ROWS) + 12 * (np.arange(ROWS) >= 322)})
+    signs = happenings(happened(*rows), metrics, graph, ("c", "latency"), (BEFORE, DURING))
+    expected = np.bincount([at for at, *_ in rows], minlength=ROWS)
+    assert signs["value"].tolist() == expected.tolist()
+    found = cascade.trace(
+        metrics, graph, symptom=("c", "latency"), before=BEFORE, during=DURING, events=happened(*rows)
+    )
+    assert found.first == "queue"
