@@ -8,7 +8,8 @@ The incident folder
     ``custody`` and ``evidence`` (who added what, hashes), ``redact`` (personal data), ``modelfile`` and ``tables``
     (models and data), ``conclusions`` (what people concluded), ``schema`` and ``vocabulary`` (columns, words)
 What happened between systems
-    ``timeline``, ``clocks``, ``signals``, ``graph``, ``cascade``, ``changes``
+    ``timeline``, ``clocks``, ``signals``, ``graph``, ``cascade`` (what broke first), ``affected`` (what was hurt),
+    ``changes``
 What happened inside the model's world
     ``shapdiff``, ``drift``, ``impact``
 What people conclude
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from rca.display import show as show
     from rca.models import drift as drift, impact as impact, shapdiff as shapdiff
     from rca.systems import (
+        affected as affected,
         cascade as cascade,
         changes as changes,
         clocks as clocks,
@@ -68,7 +70,10 @@ _MODULES = {
             "report", "schema", "sources", "tables", "times", "training", "vocabulary",
         )
     },
-    **{name: f"rca.systems.{name}" for name in ("cascade", "changes", "clocks", "graph", "signals", "timeline")},
+    **{
+        name: f"rca.systems.{name}"
+        for name in ("affected", "cascade", "changes", "clocks", "graph", "signals", "timeline")
+    },
     **{name: f"rca.models.{name}" for name in ("drift", "impact", "shapdiff")},
     **{name: f"rca.causes.{name}" for name in ("actions", "findings", "fishbone", "fmea", "language", "whys")},
 }  # fmt: skip

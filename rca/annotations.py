@@ -3,28 +3,30 @@
 ``annotations.jsonl`` in the incident folder is only ever added to, and keyed by event_id: a new import of the
 exports never loses an annotation, also when the event is no longer among them. To take one back is another
 line. Two copies of the file may be joined line by line (the same line twice counts once).
+
+Each line's SHA-256 goes into the custody log of the folder (`rca.custody`), so a line that was changed or removed
+later is named; ``rca manifest PATH --accept`` takes the lines as they are, with an entry that says so.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from rca import files, journal, times, vocabulary
+from rca import custody, files, journal, times, vocabulary
 from rca.errors import InputError, UnknownName, did_you_mean, raise_all, shorten
 from rca.times import UTC
 
 __all__ = ["FILE", "KINDS", "add", "retract", "table", "verify", "with_events"]
 
-FILE = "annotations.jsonl"
+FILE = custody.ANNOTATIONS
 KINDS = ("tag", "note", "milestone", "link")
 _LIMITS = {"tag": 100, "note": 10_000, "milestone": 100, "link": 2000, "event_id": 200, "author": 200, "reason": 2000}
 _KEYS = {"id", "event_id", "kind", "value", "author", "time"}
@@ -182,8 +184,8 @@ def verify(folder: str | Path, event_ids: Iterable[str] | None = None) -> list[s
     Returns
     -------
     list of str
-        Lines that cannot be read or were cut short, retractions of nothing, and annotations of events that are
-        not (or no longer) there.
+        Lines that cannot be read or were cut short, retractions of nothing, lines that are not as the custody log
+        says, and annotations of events that are not (or no longer) there.
     """
     found = _read(folder)
     problems = [f"{FILE}: line {number}: {problem}" for number, _, problem in found if problem]
@@ -191,6 +193,8 @@ def verify(folder: str | Path, event_ids: Iterable[str] | None = None) -> list[s
     for number, record, _ in found:
         if record and "retracts" in record and record["retracts"] not in known:
             problems.append(f"{FILE}: line {number}: retracts {shorten(record['retracts'])}, which is not there")
+    named = tuple(f"{FILE}: line {number}: " for number, _, problem in found if problem)
+    problems += [line for line in custody.changed_annotations(folder) if not line.startswith(named)]
     standing = table(folder, event_ids)
     for row in standing[standing["known"].eq(False).fillna(False)].itertuples():
         what = f"{row.kind} on event {shorten(row.event_id)}, which is not among the events"
@@ -264,12 +268,8 @@ def _remark(annotation: Any, known: Mapping[str, tuple[str, str, str]]) -> str:
 
 
 def _append(folder: str | Path, line: Mapping[str, str]) -> str:
-    number = hashlib.sha256(journal.encode(line)).hexdigest()[:16]
-
-    def make(_before: Iterator[bytes], _torn: bytes) -> list[dict[str, str]]:
-        return [{"id": number, **line}]
-
-    journal.add(files.inside(folder, FILE), make)
+    number = custody.number_of(line)
+    custody.annotate(folder, {"id": number, **line}, actor=line["author"])
     return number
 
 

@@ -268,7 +268,7 @@ def record(folder: str | Path, *, accept: bool = False) -> list[str]:
         lines = [
             f"{name}: {'changed' if name in now else 'missing'}; raw exports are never changed" for name in differing
         ]
-        lines.append(f"{top}: if this is meant, use --accept; claims resting on it need review")
+        lines.append(f"{top}: if this is meant, `rca manifest {top} --accept`; claims resting on it need review")
         raise InputError("\n".join(lines))
     files.write(top / MANIFEST, files.canonical_json({"algorithm": "SHA-256", "sha256": now}))
     return sorted(name for name in now.keys() | before.keys() if before.get(name) != now.get(name))

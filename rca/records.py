@@ -66,7 +66,8 @@ class ChangeFit:
     ----------
     candidates : DataFrame
         One row per change considered, best first. Columns: ``event_id``, ``time``, ``system``, ``kind``,
-        ``message``, ``ref``, ``fits`` (bool), ``delay`` (Timedelta from the change to the onset), ``reason``.
+        ``message``, ``ref``, ``fits`` (bool), ``support`` (how strongly its content speaks for it; 0: not at all),
+        ``delay`` (Timedelta from the change to the onset), ``reason``.
     abstained : str or None
         The reason in a sentence, when none is named.
     """

@@ -60,6 +60,9 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
     "dependencies": {
         "cause": TEXT,
         "effect": TEXT,
+        "cause_kind": TEXT,  # service, model, feature, data, job, process, external; empty when not known
+        "effect_kind": TEXT,
+        "fallback": TEXT,  # what the effect uses when the cause is not there; empty when nothing is declared
         "basis": TEXT,  # declared, table, spans
         "count": "int64",  # how often seen
         "source": TEXT,
@@ -108,7 +111,7 @@ def empty(table: str) -> pd.DataFrame:
     Examples
     --------
     >>> list(empty("dependencies"))
-    ['cause', 'effect', 'basis', 'count', 'source']
+    ['cause', 'effect', 'cause_kind', 'effect_kind', 'fallback', 'basis', 'count', 'source']
     """
     if table not in COLUMNS:
         raise UnknownName(f"unknown table {shorten(table)}{did_you_mean(table, COLUMNS)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import multiprocessing
 
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 import rca.annotations as annotations
-from rca import journal, schema
+from rca import custody, evidence, journal, schema
 from rca.errors import InputError, MissingFile, UnknownName, UnsafeInput
 
 WHEN = "2025-11-18T12:20:00+01:00"
@@ -120,7 +121,10 @@ def test_a_retraction_of_nothing_is_named(tmp_path):
     one = annotations.add(tmp_path, "e1", tag="x")
     annotations.retract(tmp_path, one)
     file(tmp_path).write_bytes(file(tmp_path).read_bytes().splitlines(keepends=True)[1])
-    assert annotations.verify(tmp_path) == [f"annotations.jsonl: line 1: retracts '{one}', which is not there"]
+    assert annotations.verify(tmp_path) == [
+        f"annotations.jsonl: line 1: retracts '{one}', which is not there",
+        f"annotations.jsonl {one}: missing since it was annotated (custody.jsonl line 1)",
+    ]
 
 
 def test_two_copies_joined_count_each_line_once(tmp_path):
@@ -278,3 +282,77 @@ def test_beside_events_no_annotation_is_lost_or_doubled(said, there):
     assert set(beside.loc[missing, "event_id"]) == {f"{number:016x}" for number, _ in said if number not in there}
     assert beside.loc[~missing, "when"].is_monotonic_increasing
     assert missing.is_monotonic_increasing
+
+
+def rows(folder):
+    return file(folder).read_bytes().splitlines(keepends=True)
+
+
+def rewritten(line, **change):
+    """A line as someone makes it who knows how ids are computed: of the content, with a fitting id."""
+    content = {key: value for key, value in (json.loads(line) | change).items() if key != "id"}
+    number = hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:16]
+    return json.dumps({"id": number, **content}, sort_keys=True, ensure_ascii=False).encode() + b"\n"
+
+
+TAMPER = {
+    "a word": (lambda old: [old[0], old[1].replace(b"two", b"TWO"), old[2]], ["annotations.jsonl: line 2: changed since it was annotated (custody.jsonl line 2)"]),
+    "a word, with a fitting id": (lambda old: [old[0], rewritten(old[1], value="TWO"), old[2]], ["missing since it was annotated (custody.jsonl line 2)", "line 2: not in custody.jsonl"]),
+    "a line removed": (lambda old: [old[0], old[2]], ["missing since it was annotated (custody.jsonl line 2)"]),
+    "the last line removed": (lambda old: old[:2], ["missing since it was annotated (custody.jsonl line 3)"]),
+    "all removed": (lambda old: [], ["custody.jsonl line 1", "custody.jsonl line 2", "custody.jsonl line 3"]),
+    "a line put in": (lambda old: [*old, rewritten(old[1], value="four")], ["line 4: not in custody.jsonl"]),
+    "a line put first, without a fitting id": (lambda old: [old[1].replace(b'"id": "', b'"id": "0'), *old], ["line 1: was edited"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", TAMPER)
+def test_what_was_done_to_an_annotation_is_named(tmp_path, kind):
+    for text in ("one", "two", "three"):
+        annotations.add(tmp_path, "e1", note=text, time=WHEN)
+    assert custody.verify(tmp_path) == annotations.verify(tmp_path) == []
+    change, messages = TAMPER[kind]
+    file(tmp_path).write_bytes(b"".join(change(rows(tmp_path))))
+    found = custody.verify(tmp_path)
+    assert len(found) == len(messages)
+    assert all(message in line for message, line in zip(messages, found, strict=True)), found
+    assert annotations.verify(tmp_path) == found
+    annotations.add(tmp_path, "e2", tag="later")
+    assert custody.verify(tmp_path) == found
+    (tmp_path / "sources").mkdir()
+    custody.record(tmp_path, accept=True, note="agreed with the author", actor="SRE")
+    assert custody.changed_annotations(tmp_path) == []
+
+
+def test_annotations_from_before_the_chain_stay_readable_and_are_said_to_be_not_chained(tmp_path):
+    for text in ("one", "two"):
+        annotations.add(tmp_path, "e1", note=text, time=WHEN)
+    (tmp_path / "custody.jsonl").unlink()
+    assert annotations.table(tmp_path)["value"].tolist() == ["one", "two"]
+    assert annotations.verify(tmp_path) == custody.changed_annotations(tmp_path) == []
+    annotations.add(tmp_path, "e1", note="three", time=WHEN)
+    assert custody.verify(tmp_path) == []
+    (remark,) = custody.remarks(tmp_path)
+    assert "not chained" in remark and "line 1, 2;" in remark
+    file(tmp_path).write_bytes(file(tmp_path).read_bytes().replace(b"one", b"ONE"))
+    assert custody.changed_annotations(tmp_path) == [
+        "annotations.jsonl: line 1: was edited: its id does not fit its content"
+    ]
+
+
+def test_the_order_of_annotations_and_a_second_copy_of_a_line_are_no_difference(tmp_path):
+    for text in ("one", "two"):
+        annotations.add(tmp_path, "e1", note=text, time=WHEN)
+    file(tmp_path).write_bytes(b"".join(rows(tmp_path)[::-1]) * 2)
+    assert custody.verify(tmp_path) == custody.remarks(tmp_path) == []
+
+
+def test_an_annotation_takes_a_manifest_from_before_the_log_over(tmp_path):
+    (tmp_path / "sources").mkdir()
+    (tmp_path / "sources/a.csv").write_text("a\n")
+    evidence.record(tmp_path)
+    annotations.add(tmp_path, "e1", tag="x", author="SRE")
+    assert custody.verify_all(tmp_path) == []
+    assert custody.entries(tmp_path)[["actor", "action"]].values.tolist() == [["rca", "added"], ["SRE", "annotated"]]
+    (tmp_path / "sources/a.csv").write_text("b\n")
+    assert custody.verify_all(tmp_path) == ["sources/a.csv: changed since it was recorded"]

@@ -456,3 +456,17 @@ def test_error_records_are_counted_since_the_row_before():
         metrics, graph, symptom=("c", "latency"), before=BEFORE, during=DURING, events=happened(*rows)
     )
     assert found.first == "queue"
+
+
+def test_demand_that_rose_everywhere_no_later_points_at_load():
+    rng, rows = np.random.default_rng(3), np.arange(ROWS)
+
+    def demand(at):
+        return {(name, "requests"): 50 + rng.normal(size=ROWS) + 40 * (rows >= at) for name in "abc"}
+
+    steps = {"a": (321, 20), "b": (321, 15), "c": (321, 12)}
+    graph = nx.DiGraph([("a", "b"), ("b", "c")])
+    load = chain(steps, graph, series=demand(320), harmful={"requests": "neither"})
+    assert load.abstained.startswith("Demand rose no later than a, the best fit, moved (requests there from 50")
+    late = chain(steps, graph, series=demand(340), harmful={"requests": "neither"})
+    assert late.first == "a"  # clients that try again: demand rose after the fault

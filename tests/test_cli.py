@@ -1,20 +1,23 @@
 """The command: exit codes, messages on standard error, and nothing written when the input is wrong."""
 
 import json
+import multiprocessing
 import pickle
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, strategies as st
 
-from rca import cli, evidence, report, times
+from rca import __version__, cli, custody, evidence, incident, report, times
 from rca.cli import looking
 from rca.cli.listing import Clock
 from rca.errors import InputError
+from rca.sources import derived
 
 CLUSTER = {
     "kind": "List",
@@ -498,5 +501,260 @@ def test_an_event_known_as_an_interval_is_listed_with_both_ends(rca, capsys, tmp
     (tmp_path / "x" / "sources" / "a.csv").write_text(text.replace("a,b,m", "a,b,m,none").replace("fell", "fell,"))
     out, _ = look(capsys, tmp_path / "x")
     assert out[0].startswith("2025-03-01 10:00 UTC to 2025-03-01 10:20 UTC ")
-    out, err = look(capsys, tmp_path / "x", start="2025-03-01T10:00Z")
-    assert (out, err) == ([], "no events\n1 more have no exact time; leave out --from and --to to see them\n")
+    line = out[0]
+    assert look(capsys, tmp_path / "x", start="2025-03-01T10:00Z", end="2025-03-01T10:21Z") == ([line], "")
+    out, err = look(capsys, tmp_path / "x", start="2025-03-01T10:10Z", search="fell")
+    assert out[0].startswith("2025-03-01 10:00 UTC to 2025-03-01 10:20 UTC perhaps ")
+    assert err == "1 perhaps: known only as an interval that reaches out of --from and --to too\n"
+    assert look(capsys, tmp_path / "x", start="2025-03-01T10:21Z") == ([], "no events\n")
+    counts = {step: " ".join(look(capsys, tmp_path / "x", step=step)[0][0].split()) for step in ("1h", "15min")}
+    assert counts == {
+        "1h": "2025-03-01 10:00 UTC statement 1",
+        "15min": "not known statement 1 (interval over several steps)",
+    }
+
+
+# Clocks
+
+
+def logs(rca, tmp_path, ahead, trace="{:032x}".format, count=40):
+    """Return a new incident with a log for each source: the same traces, its clock ahead by so many seconds."""
+    rng = np.random.default_rng(5)
+    start = pd.Timestamp("2025-03-01T10:00:00.123456Z")
+    moments = start + pd.to_timedelta(np.sort(rng.uniform(0, 6 * 3600, count)), unit="s").round("us")
+    rca("new", "x", "--in", tmp_path)
+    for name, offset in ahead.items():
+        late = pd.to_timedelta(offset + rng.normal(0, 0.2, count), unit="s").round("us")
+        lines = [
+            {"time": time.isoformat(), "message": f"m{n}", "trace_id": trace(n + 1), "kind": "log", "system": name}
+            for n, time in enumerate(moments + late)
+        ]
+        export = tmp_path / f"{name}.jsonl"
+        export.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        assert rca("import", tmp_path / "x", export, "--as", name)[0] == 0
+    return tmp_path / "x"
+
+
+def clock_of(path, name):
+    (source,) = (one for one in incident.load(path).file.sources if one.id == name)
+    return source.clock
+
+
+def test_a_correction_is_accepted_without_a_reference_where_only_one_can_be_and_then_shown(rca, tmp_path):
+    path = logs(rca, tmp_path, {"app": 90.0, "gateway": 0.0})
+    code, out, err = rca("clocks", path, "--accept", "app", "--by", "lead")
+    assert (code, err) == (0, "")
+    assert "40 anchors" in out
+    clock = clock_of(path, "app")
+    assert (clock.against, clock.accepted_by, clock.anchors) == ("gateway", "lead", 40)
+    assert clock.low < 90 < clock.high and clock.high - clock.low < 1
+    assert (clock.drift, clock.at) == (0, None)  # its noise is no drift
+    code, out, err = rca("clocks", path)
+    assert out.startswith(f"app: accepted by lead: {clock.offset:,.2f} s (95 %: {clock.low:,.2f} s to ")
+    assert "; 40 anchors against gateway\n" in out
+    assert "app against gateway: ahead by " in out
+    assert "zero lies in the interval" in out
+    code, out, err = rca("clocks", path, "--accept", "gateway", "--by", "lead")
+    assert (code, "nothing is proposed for 'gateway'" in err) == (2, True)
+    assert rca("clocks", path, "--accept", "app", "--by", "lead")[0] == 0  # again, from what was written
+    assert clock_of(path, "app") == clock
+
+
+def test_corrected_times_are_listed_with_how_exact_they_are(rca, tmp_path):
+    path = logs(rca, tmp_path, {"app": 90.0, "gateway": 0.0})
+    rca("clocks", path, "--accept", "app", "--by", "lead")
+    clock = clock_of(path, "app")
+    half = max(clock.high - clock.offset, clock.offset - clock.low)
+    lines = rca("timeline", path)[1].splitlines()
+    assert sum(f" UTC ±{half:.2g} s app" in line for line in lines) == 40
+    assert sum("±" in line for line in lines) == 40
+
+
+def test_a_drift_that_is_there_is_accepted_with_the_time_of_the_offset(rca, tmp_path):
+    path = logs(rca, tmp_path, {"app": 90 + np.linspace(-5, 5, 40), "gateway": 0.0})
+    out = rca("clocks", path, "--accept", "app", "--by", "lead")[1]
+    clock = clock_of(path, "app")
+    assert "ppm" in out and clock.at is not None
+    assert clock.drift == pytest.approx(10 / (6 * 3600) * 1e6, rel=0.2)
+
+
+def test_of_several_references_one_must_be_named(rca, tmp_path):
+    path = logs(rca, tmp_path, {"app": 90.0, "gateway": 0.0, "web": 0.0})
+    code, _, err = rca("clocks", path, "--accept", "app", "--by", "lead")
+    assert (code, "needs --reference, the source whose clock is right: one of gateway, web" in err) == (2, True)
+    assert rca("clocks", path, "--accept", "app", "--by", "lead", "--reference", "web")[0] == 0
+    # a further clock is held against the corrected one
+    assert rca("clocks", path, "--accept", "gateway", "--by", "lead", "--reference", "app")[0] == 2
+    assert clock_of(path, "gateway") is None
+
+
+def test_identifiers_that_are_shared_and_not_used_are_said_with_the_reason(rca, tmp_path):
+    path = logs(rca, tmp_path, {"app": 90.0, "gateway": 0.0}, trace=lambda n: str(n) if n <= 28 else f"{n:032x}")
+    out = rca("clocks", path)[1]
+    assert "; 12 anchors; " in out
+    assert "app and gateway share 40 trace ids and references, 12 used: 28 not used: figures alone" in out
+    assert "(such as '1')" in out
+
+
+def recorded(rca, tmp_path):
+    """An incident with one export of a web server; return its folder and the original."""
+    rca("new", "mine", "--in", tmp_path)
+    original = tmp_path / "web.log"
+    original.write_text(
+        "".join(f'10.0.0.{n} - - [18/Nov/2025:12:0{n}:00 +0000] "GET /a HTTP/1.1" 200 12\n' for n in range(9))
+    )
+    folder = tmp_path / "mine"
+    edit(folder / "incident.yaml", "2100-01-01T00:00:00Z", "2025-11-19T00:00:00Z")
+    assert rca("import", folder, original)[0] == 0
+    return folder, original
+
+
+def content(folder):
+    """Every file of a folder with its bytes."""
+    return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_an_import_into_changed_evidence_is_refused_and_writes_nothing(rca, tmp_path):
+    folder, original = recorded(rca, tmp_path)
+    edit(folder / "sources/web.log", "GET /a", "GET /b")
+    more = tmp_path / "more.log"
+    more.write_text(original.read_text().replace("12:0", "13:0"))
+    before = content(folder)
+    for _ in range(2):
+        code, out, err = rca("import", folder, more)
+        assert (code, out) == (2, "")
+        assert "sources/web.log: changed or missing since it was recorded" in err
+        assert f"`rca manifest {folder} --accept`" in err
+        assert content(folder) == before
+    code, _, err = rca("manifest", folder)
+    assert code == 2 and f"`rca manifest {folder} --accept`" in err
+    assert rca("manifest", folder, "--accept")[0] == 0
+    assert rca("import", folder, more)[0] == 0
+    assert rca("verify", folder)[0] == 0
+
+
+def test_changed_evidence_is_a_problem_for_check_and_a_warning_for_what_looks_at_events(rca, tmp_path):
+    folder, _ = recorded(rca, tmp_path)
+    looks = ("timeline", "clocks", "annotate")
+    assert [rca(command, folder)[2] for command in looks] == ["", "", ""]
+    (folder / "sources/late.txt").write_text("never recorded")
+    assert [rca(command, folder)[2] for command in looks] == ["", "", ""]
+    assert rca("check", folder)[0] == 0
+    edit(folder / "sources/web.log", "GET /a", "GET /b")
+    for command in looks:
+        code, _, err = rca(command, folder)
+        assert code == 0
+        (line,) = err.splitlines()
+        assert line.startswith("rca: warning: sources/web.log: changed since it was recorded")
+    code, out, err = rca("check", folder)
+    assert (code, out) == (2, "")
+    assert "rca: sources/web.log: changed since it was recorded" in err
+    edit(folder / "incident.yaml", "2025-11-19T00:00:00Z", "2025-11-18T12:03:00Z")
+    code, _, err = rca("check", folder)
+    assert code == 2 and "sources/web.log: changed" in err and "later" in err
+
+
+def test_check_names_an_annotation_that_was_changed(rca, tmp_path):
+    folder, _ = recorded(rca, tmp_path)
+    assert rca("annotate", folder, "web.log line 1", "--note", "seen by support", "--by", "SRE")[0] == 0
+    assert rca("check", folder)[0] == rca("verify", folder)[0] == 0
+    edit(folder / "annotations.jsonl", "support", "nobody")
+    code, _, err = rca("check", folder)
+    assert code == 2 and "annotations.jsonl: line 1: changed since it was annotated" in err
+
+
+def test_a_deleted_export_is_put_back_by_importing_its_original(rca, tmp_path):
+    folder, original = recorded(rca, tmp_path)
+    (folder / "sources/web.log").unlink()
+    other = tmp_path / "other.log"
+    other.write_text(original.read_text().replace("12:0", "13:0"))
+    before = content(folder)
+    code, _, err = rca("import", folder, other)
+    assert code == 2 and "sources/web.log" in err
+    assert content(folder) == before
+    code, out, err = rca("import", folder, original, "--by", "SRE")
+    assert (code, err) == (0, "")
+    assert "put back as sources/web.log" in out
+    assert (folder / "sources/web.log").read_bytes() == original.read_bytes()
+    assert rca("verify", folder)[0] == 0
+    last = custody.entries(folder).iloc[-1]
+    assert last[["action", "actor", "file"]].tolist() == ["restored", "SRE", "sources/web.log"]
+    assert "already there" in rca("import", folder, original)[1]
+
+
+@pytest.mark.parametrize("text", ["", "\n\n"])
+def test_an_export_that_cannot_be_read_is_named_as_the_user_named_it(rca, tmp_path, text):
+    rca("new", "mine", "--in", tmp_path)
+    (tmp_path / "empty.log").write_text(text)
+    code, _, err = rca("import", tmp_path / "mine", tmp_path / "empty.log")
+    assert code == 2 and "empty.log: " in err
+    assert "derived" not in err and ".part" not in err
+
+
+def test_a_new_incident_keeps_copies_of_exports_out_of_git(rca, tmp_path):
+    rca("new", "mine", "--in", tmp_path)
+    folder = tmp_path / "mine"
+    for name in ("derived/x", ".a.part/export/raw.log", "sources/kept.log"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("x")
+    git = ["git", "-C", str(folder)]
+    subprocess.run([*git, "init", "-q"], check=True)
+    done = subprocess.run([*git, "status", "--porcelain", "-uall"], capture_output=True, text=True, check=True)
+    assert "sources/kept.log" in done.stdout and "incident.yaml" in done.stdout
+    assert "derived" not in done.stdout and ".part" not in done.stdout
+
+
+HOLD = """
+import sys
+from pathlib import Path
+from rca.sources import derived
+with derived.workplace(Path(sys.argv[1])) as work:
+    (work / "export").mkdir()
+    (work / "export" / "raw.log").write_text("secret")
+    print(work.name, flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_what_a_killed_import_left_is_mentioned_and_removed_but_never_what_is_in_use(rca, tmp_path):
+    folder, original = recorded(rca, tmp_path)
+    start = [sys.executable, "-c", HOLD, str(folder)]
+    running = [subprocess.Popen(start, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    names = [process.stdout.readline().strip() for process in running]
+    assert sorted(path.name for path in (folder / "derived").glob(".*.part")) == sorted(names)
+    assert derived.leftovers(folder) == []
+    running[0].kill()
+    running[0].communicate()
+    assert derived.leftovers(folder) == [f"derived/{names[0]}"]
+    code, out, _ = rca("verify", folder)
+    assert code == 0 and f"note: derived/{names[0]}: left by a stopped import" in out and names[1] not in out
+    more = tmp_path / "more.log"
+    more.write_text(original.read_text().replace("12:0", "13:0"))
+    assert rca("import", folder, more)[0] == 0
+    assert not (folder / "derived" / names[0]).exists()
+    assert (folder / "derived" / names[1] / "export/raw.log").exists()
+    running[1].communicate("")
+    assert list((folder / "derived").glob(".*.part")) == []
+
+
+def work_many(folder):
+    for _ in range(100):
+        with derived.workplace(folder) as work:
+            (work / "x").write_text("x")
+            assert (work / "x").read_text() == "x"
+
+
+def test_imports_at_the_same_time_do_not_take_each_others_folders_for_leftovers(tmp_path):
+    start = multiprocessing.get_context("fork").Process
+    running = [start(target=work_many, args=(tmp_path,)) for _ in range(3)]
+    for process in running:
+        process.start()
+    for process in running:
+        process.join()
+    assert [process.exitcode for process in running] == [0, 0, 0]
+    assert not list(tmp_path.rglob("*.part"))
+
+
+def test_the_package_is_run_as_a_module():
+    done = subprocess.run([sys.executable, "-m", "rca", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == __version__

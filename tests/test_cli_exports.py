@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 
 from rca import cli, custody, incident, sources
+from rca.errors import InputError
 from rca.sources import adding, questions
 
 DATASETS = Path(__file__).parent.parent / "datasets"
@@ -418,6 +419,70 @@ def test_a_zone_that_another_source_declares_is_the_guess(rca, folder, tmp_path)
     rca("import", folder, local, "--kind", "deploy", "--zone", "America/New_York")
     code, _, err = rca("import", folder, write(tmp_path, "sys.log", "Nov 18 12:00:00 web app: one\n"), "--year", "2025")
     assert (code, "add --zone America/New_York" in err) == (2, True)
+
+
+NEW_YEAR = [f"{day} 10:00:00 web app: {day}\n" for day in ("Dec 30", "Jan  2", "Jan  3")]
+
+
+@pytest.fixture
+def january(folder):
+    """An incident of the days after New Year."""
+    path = folder / "incident.yaml"
+    path.write_text(path.read_text().replace("2026-01-01", "2026-01-05"))
+    return folder
+
+
+def times_of(folder):
+    return [f"{time:%F}" for time in sources.read(incident.load(folder)).events["time"]]
+
+
+def test_a_year_that_is_not_written_is_the_latest_before_as_of(rca, january, tmp_path):
+    code, _, err = rca("import", january, write(tmp_path, "a.log", "".join(NEW_YEAR)))
+    assert (code, "add --year 2025: the year of the first time; guess: the latest" in err) == (2, True)
+    pasted(rca, err)
+    assert times_of(january) == ["2025-12-30", "2026-01-02", "2026-01-03"]
+
+
+def test_a_declared_year_that_is_too_late_is_answered_by_the_latest(rca, january, tmp_path):
+    code, _, err = rca("import", january, write(tmp_path, "a.log", NEW_YEAR[0]), "--year", "2100", "--zone", "UTC")
+    assert (code, "add --year 2025" in err, "2100" in err.splitlines()[-1]) == (2, True, False)
+    pasted(rca, err)
+    assert times_of(january) == ["2025-12-30"]
+
+
+@pytest.mark.parametrize("options", [["--zone", "UTC"], ["--zone", "UTC", "--year", "2025"]])
+def test_pieces_of_a_log_over_new_year_have_each_its_year(rca, january, tmp_path, options):
+    one = write(tmp_path, "w1.log", "".join(NEW_YEAR[:2]))
+    two = write(tmp_path, "w2.log", "".join(NEW_YEAR[1:]))
+    code, _, err = rca("import", january, one, two, *options)
+    assert (code, "add --year 2026" in err) == (2, True)
+    pasted(rca, err)
+    (source,) = incident.load(january).file.sources
+    assert source.time.year == {"sources/w1.log": 2025, "sources/w2.log": 2026}
+    assert times_of(january) == ["2025-12-30", "2026-01-02", "2026-01-03"]
+
+
+def test_a_file_of_another_year_than_its_like_is_kept_apart_by_a_name(rca, january, tmp_path):
+    given = ["--zone", "UTC", "--year", "2025"]
+    rca("import", january, write(tmp_path, "w1.log", "".join(NEW_YEAR[:2])), *given)
+    code, _, err = rca("import", january, write(tmp_path, "w2.log", NEW_YEAR[2]), *given, "--as", "older")
+    assert (code, err) == (0, "")
+    assert times_of(january) == ["2025-01-03", "2025-12-30", "2026-01-02"]
+
+
+def test_one_year_for_several_files_is_refused_where_some_may_be_of_the_next(rca, january, tmp_path):
+    rca("import", january, write(tmp_path, "w1.log", "".join(NEW_YEAR[:2])), "--zone", "UTC", "--year", "2025")
+    write(january / "sources", "w2.log", NEW_YEAR[2])
+    path = january / "incident.yaml"
+    old = path.read_text()
+    path.write_text(old.replace("file: sources/w1.log", "file: [sources/w1.log, sources/w2.log]"))
+    with pytest.raises(InputError, match=r"year: \{'sources/w1.log': 2025, 'sources/w2.log': 2026\}"):
+        times_of(january)
+    path.write_text(path.read_text().replace("year: 2025", "year: {sources/w1.log: 2025, sources/w3.log: 2026}"))
+    with pytest.raises(InputError, match="the year of each file"):
+        times_of(january)
+    path.write_text(path.read_text().replace("w3.log", "w2.log"))
+    assert times_of(january) == ["2025-12-30", "2026-01-02", "2026-01-03"]
 
 
 def test_a_large_file_is_asked_about_by_its_beginning_and_then_tried_whole(rca, folder, tmp_path, monkeypatch):

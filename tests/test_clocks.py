@@ -548,6 +548,44 @@ def test_a_short_hash_is_the_full_one_that_begins_with_it():
     assert found[["source_a", "source_b", "first"]].to_numpy().tolist() == [["ci", "git", "b"]]
 
 
+def test_the_id_of_a_trace_may_be_figures_alone():
+    for name in [f"{0x10203:032x}", "7364018273645182936", "1234567890123456"]:
+        rows = [{"source": source, "time": at("10:00"), "trace_id": name} for source in "ab"]
+        assert clocks.anchors(events(*rows))["identifier"].tolist() == [name]
+    for name in ["0" * 32, "17", "123456789012345"]:
+        rows = [{"source": source, "time": at("10:00"), "trace_id": name} for source in "ab"]
+        assert clocks.anchors(events(*rows)).empty
+
+
+def test_what_two_sources_share_is_counted_and_what_is_not_used_has_a_reason():
+    rows = []
+    for source in "ab":
+        rows += [{"source": source, "time": at(f"10:{n:02}"), "trace_id": f"{n:032x}"} for n in range(1, 31)]
+        rows += [
+            {"source": source, "time": at("11:00"), "ref": "8"},
+            {"source": source, "ref": "INC-1", "time": pd.NaT},
+        ]
+        rows += [{"source": source, "time": at(f"12:0{n}"), "ref": "INC-2"} for n in range(4)]
+        rows += [{"source": source, "time": at("13:00"), "ref": "INC-3", "trace_id": TRACE}]
+    rows += [{"source": "c", "time": at("11:00"), "ref": "8"}, {"source": "c", "time": at("11:00"), "ref": "alone"}]
+    table = events(*rows)
+    found = clocks.shared(table, clocks.anchors(table)).set_index(["source_a", "source_b"])
+    assert found[["shared", "used"]].to_dict("index") == {
+        ("a", "b"): {"shared": 35, "used": 31}, ("a", "c"): {"shared": 1, "used": 0}, ("b", "c"): {"shared": 1, "used": 0},
+    }  # fmt: skip
+    note = found.loc[("a", "b"), "note"]
+    assert all(
+        text in note
+        for text in (
+            "such as '8'",
+            "without a time (such as 'INC-1')",
+            "3 records of a source (such as 'INC-2')",
+            "another",
+        )
+    )
+    assert clocks.shared(table[:0], clocks.anchors(table[:0])).empty
+
+
 def test_an_identifier_in_many_rows_of_a_source_is_passed_over():
     rows = [{"source": "a", "time": at(f"10:0{n}"), "ref": "INC-4711"} for n in range(4)]
     assert clocks.anchors(events(*rows, {"source": "b", "time": at("10:00"), "ref": "INC-4711"})).empty

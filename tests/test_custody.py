@@ -14,7 +14,7 @@ import zipfile
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from rca import cli, custody, evidence, journal
+from rca import annotations, cli, custody, evidence, incident, journal
 from rca.custody import check
 from rca.errors import InputError, MissingFile, UnknownName, UnsafeInput
 
@@ -563,3 +563,141 @@ def test_what_cannot_be_sealed_is_refused_and_leaves_nothing(folder, tmp_path):
         custody.seal(folder, tmp_path / "x.zip", reports=tmp_path / "reports")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["incident", "old.zip", "reports"]
     assert len(lines(folder)) == count
+
+
+def packed(tmp_path):
+    """An archive of a few members as sealing writes them, for its layout."""
+    members = {f"m{number}.txt": bytes([65 + number]) * 10 * number for number in range(3)}
+    with zipfile.ZipFile(tmp_path / "p.zip", "w") as archive:
+        for name, content in members.items():
+            with archive.open(zipfile.ZipInfo(name), "w", force_zip64=True) as target:
+                target.write(content)
+    return tmp_path / "p.zip"
+
+
+LAYOUT = {
+    "appended": (lambda raw: raw + b"one more", "8 bytes that sealing does not write, at the end"),
+    "appended zeros": (lambda raw: raw + bytes(70_000), "no zip file"),
+    "put before": (lambda raw: b"#!/bin/sh\n" + raw, "10 bytes that sealing does not write, before 'README.txt'"),
+    "a comment": (lambda raw: raw[:-2] + b"\x02\x00hi", "in or before the end of the list of members"),
+}
+
+
+@pytest.mark.parametrize("kind", LAYOUT)
+def test_bytes_of_an_archive_outside_its_members_are_named(sealed, tmp_path, kind):
+    change, message = LAYOUT[kind]
+    path = tmp_path / "x.zip"
+    path.write_bytes(change(sealed.read_bytes()))
+    found = custody.check_seal(path)
+    assert len(found) == 1 and message in found[0], found
+    unpacked = tmp_path / "check.py"
+    with zipfile.ZipFile(sealed) as archive:
+        unpacked.write_bytes(archive.read("check.py"))
+    done = subprocess.run([sys.executable, "-I", unpacked, path], capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and message in done.stdout
+
+
+def test_a_hidden_member_and_bytes_between_members_are_named(sealed, tmp_path):
+    """A member that the list at the end leaves out is in no listing, but its bytes are there."""
+    path = rebuilt(sealed, tmp_path / "x.zip", {})
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("hidden", "secret")
+        del archive.NameToInfo["hidden"]
+        archive.filelist.pop()
+    assert "hidden" not in zipfile.ZipFile(path).namelist()
+    (found,) = custody.check_seal(path)
+    assert "after the last member" in found
+    member = zipfile.ZipInfo("SEAL.json")
+    for member.extra, member.comment in ((b"\xca\xfe\x04\x00data", b""), (b"", b"data")):
+        with zipfile.ZipFile(sealed) as old, zipfile.ZipFile(path, "w") as new:
+            for name in old.namelist():
+                new.writestr(member if name == "SEAL.json" else name, old.read(name))
+        (found,) = custody.check_seal(path)
+        assert "'SEAL.json': its head holds bytes" in found
+
+
+def test_every_byte_put_into_an_archive_is_found(tmp_path):
+    raw = packed(tmp_path).read_bytes()
+    with zipfile.ZipFile(tmp_path / "p.zip") as archive:
+        assert check._layout(str(tmp_path / "p.zip"), archive.infolist()) == []
+    for at in range(len(raw) + 1):
+        (tmp_path / "x.zip").write_bytes(raw[:at] + b"x" + raw[at:])
+        assert custody.check_seal(tmp_path / "x.zip") != ["x.zip: SEAL.json: missing or not a seal (KeyError)"], at
+
+
+@pytest.mark.parametrize("count", [3, 66_000])
+def test_the_end_of_an_archive_is_as_zip_writes_it_with_few_and_many_members(tmp_path, count):
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        for number in range(count):
+            archive.writestr(zipfile.ZipInfo(str(number)), b"")
+    with zipfile.ZipFile(tmp_path / "x.zip") as archive:
+        assert check._layout(str(tmp_path / "x.zip"), archive.infolist()) == []
+
+
+def test_evidence_that_changed_is_sealed_but_never_silently(tmp_path, command):
+    folder = incident.new("case", tmp_path)
+    (folder / "sources/a.csv").write_text("a\n1\n")
+    custody.record(folder)
+    code, out, err = command("seal", folder, tmp_path / "good.zip")
+    assert (code, err) == (0, "") and "note it elsewhere" in out
+    (folder / "sources/a.csv").write_text("a\n2\n")
+    code, out, err = command("seal", folder, tmp_path / "x.zip", "--by", "legal")
+    assert code == 1 and "SHA-256" in out
+    assert "sources/a.csv: changed since it was recorded" in err and "sealed, but NOT AS RECORDED" in err
+    with zipfile.ZipFile(tmp_path / "x.zip") as archive:
+        assert "NOT AS RECORDED: differences that were known" in archive.read("README.txt").decode()
+        assert archive.read("incident/sources/a.csv") == b"a\n2\n"
+    assert custody.entries(folder)["note"].iloc[-1].endswith("; 1 differences known")
+    assert command("verify", tmp_path / "x.zip")[0] == 1
+
+
+def test_verify_prints_the_head_so_that_it_can_be_noted_and_given_back(folder, command):
+    custody.record(folder)
+    fill(folder, 2)
+    code, out, _ = command("verify", folder)
+    assert code == 0 and f"custody.jsonl ends in {custody.head(folder)}; note it elsewhere" in out
+    head = custody.head(folder)
+    log(folder).write_bytes(b"".join(lines(folder)[:-1]))
+    assert command("verify", folder)[0] == 0
+    assert command("verify", folder, "--head", head)[0] == 1
+
+
+def test_verify_names_a_changed_annotation_with_and_without_a_log(folder, command):
+    annotations.add(folder, "e1", note="pager silent", author="SRE")
+    custody.record(folder)
+    assert command("verify", folder)[0] == 0
+    path = folder / "annotations.jsonl"
+    path.write_text(path.read_text().replace("silent", "loud"))
+    code, _, err = command("verify", folder)
+    assert code == 1 and err.startswith("annotations.jsonl: line 1: changed since it was annotated")
+    log(folder).unlink()
+    code, _, err = command("verify", folder)
+    assert code == 1 and err.startswith("annotations.jsonl: line 1: was edited")
+    path.write_text("")
+    assert command("verify", folder)[0] == 0  # what nothing recorded cannot be missed
+
+
+def test_what_is_put_back_must_be_the_recorded_original(folder, tmp_path):
+    custody.record(folder)
+    original = tmp_path / "original.csv"
+    original.write_text("a\n1\n")
+    assert custody.restore(folder, original) == []
+    (folder / "sources/a.csv").unlink()
+    (folder / "model/m.bin").unlink()
+    (tmp_path / "other.csv").write_text("a\n2\n")
+    assert custody.restore(folder, tmp_path / "other.csv") == []
+    assert custody.restore(folder, original, actor="SRE") == ["sources/a.csv"]
+    assert (folder / "sources/a.csv").read_text() == "a\n1\n"
+    last = custody.entries(folder).iloc[-1]
+    assert last[["action", "actor", "file"]].tolist() == ["restored", "SRE", "sources/a.csv"]
+    assert custody.verify_all(folder) == ["model/m.bin: recorded, but missing"]
+    manifest = json.loads((folder / "MANIFEST.json").read_text())
+    for name in ("incident2.yaml", "sources/../../x", "derived/x"):
+        manifest["sha256"][name] = hashlib.sha256(b"a\n1\n").hexdigest()
+    (folder / "MANIFEST.json").write_text(json.dumps(manifest))
+    with pytest.raises(UnsafeInput):
+        custody.restore(folder, original)
+    del manifest["sha256"]["sources/../../x"]
+    (folder / "MANIFEST.json").write_text(json.dumps(manifest))
+    assert custody.restore(folder, original) == []
+    assert not (folder / "incident2.yaml").exists()

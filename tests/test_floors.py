@@ -14,9 +14,9 @@ FLOORS = [
     {"errors", "progress"},
     {"files", "share"},
     {"times", "vocabulary", "yamlfile", "yamledit", "journal"},
-    {"schema", "evidence", "annotations"},
+    {"schema", "evidence"},
     {"conclusions", "custody"},
-    {"incident"},
+    {"incident", "annotations"},
     {"sources", "tables"},
     {"modelfile"},
     {"records", "onset", "wording"},
@@ -24,6 +24,7 @@ FLOORS = [
     {"plots", "display", "redact"},
     {"report", "training"},
     {"cli"},
+    {"__main__"},
 ]
 ANALYSES = ("systems", "models", "causes")
 ONLY_IN = {  # library -> places that may import it; where these are files, only inside functions

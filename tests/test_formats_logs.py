@@ -6,10 +6,12 @@ Inputs are written here from the documented formats; times are checked against t
 import datetime as dt
 import json
 
+import pandas as pd
 import pytest
 from hypothesis import given, strategies as st
 
 from rca.incident.model import Source
+from rca.sources import years
 from rca.sources.continuation import join
 from rca.sources.formats import (
     accesslog,
@@ -114,6 +116,35 @@ def test_a_step_back_of_more_than_half_a_year_is_a_new_year(tmp_path):
     assert spring.fields["time"].ns == ns(2025, 3, 1, 12)
     _, december = read(syslog, tmp_path, "Jan 31 12:00:00 h a: m\nDec  1 12:00:00 h a: m\n", zone="UTC", year=2024)
     assert december.fields["time"].ns == ns(2024, 12, 1, 12)
+
+
+def test_the_stretch_of_a_file_is_that_of_its_lines_without_a_year(tmp_path):
+    path = tmp_path / "x.log"
+    path.write_text("Dec 30 23:00:00 h a: m\nno time\nJan  2 01:00:00 h a: m\n2030-01-01T00:00:00Z h a: m\n")
+    berlin = Source(id="x", file="x.log", reader="syslog", time={"zone": "Europe/Berlin", "year": 2025})
+    assert years.spans(berlin, {"x.log": path}) == [(ns(2025, 12, 30, 22), ns(2026, 1, 2, 0))]
+    path.write_text("2030-01-01T00:00:00Z h a: m\n")
+    assert (syslog.stretch(path), years.spans(berlin, {"x.log": path})) == (None, [])
+    path.write_text("Feb 29 01:00:00 h a: m\n")
+    assert years.spans(berlin, {"x.log": path}) == []  # 2025 has no such day
+
+
+@pytest.mark.parametrize(
+    ("text", "as_of", "year"),
+    [
+        ("Dec 30 10:00:00 h a: m\n", "2026-01-05", 2025),
+        ("Jan  2 10:00:00 h a: m\n", "2026-01-05", 2026),
+        ("Dec 30 10:00:00 h a: m\nJan  6 10:00:00 h a: m\n", "2026-01-05", 2024),
+        ("Jan  1 10:00:00 h a: m\nDec  1 10:00:00 h a: m\nFeb  1 10:00:00 h a: m\n", "2026-01-05", 2024),
+        ("Feb 29 10:00:00 h a: m\n", "2027-01-05", 2024),
+        ("Feb 30 10:00:00 h a: m\n", "2027-01-05", None),
+    ],
+)
+def test_the_latest_year_is_the_last_with_no_time_after_as_of(tmp_path, text, as_of, year):
+    path = tmp_path / "x.log"
+    path.write_text(text)
+    source = Source(id="x", file="x.log", reader="syslog", time={"zone": "UTC"})
+    assert years.latest(path, source, pd.Timestamp(as_of, tz="UTC")) == year
 
 
 def test_29_february_needs_a_leap_year(tmp_path):

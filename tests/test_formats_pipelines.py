@@ -270,7 +270,9 @@ def test_an_mlflow_file_of_an_old_version_is_read_as_far_as_it_goes(database):
     assert [(fields["ref"], fields["message"].split()[-1], fields["time"].ns - T * 10**9) for fields in versions] == [
         ("card/1", "registered", 0), ("card/2", "registered", 0), ("card/2", "deleted", 9_000_000),
     ]  # fmt: skip
-    assert kept(items, "dependencies") == [{"cause": "fraud", "effect": "card"}]
+    assert kept(items, "dependencies") == [
+        {"cause": "fraud", "effect": "card", "cause_kind": "job", "effect_kind": "model"}
+    ]
 
 
 @pytest.mark.parametrize("ending", ["-wal", "-journal"])

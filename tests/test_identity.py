@@ -2,7 +2,9 @@
 
 import json
 import random
+from collections import Counter
 from dataclasses import replace
+from itertools import pairwise
 
 import pandas as pd
 import pytest
@@ -32,9 +34,11 @@ from exports import (
     text,
     workspace,
 )
+from hypothesis import given, strategies as st
 
 from rca import sources
 from rca.sources import runs
+from rca.sources.pieces import joined
 from rca.sources.stored import KEYS
 
 SEEDS = range(4)
@@ -389,3 +393,97 @@ def test_states_with_different_times_are_one_event_in_whatever_slices_they_lie(t
     assert len(found) == 31 and found["event_id"].is_unique and found["time"].is_monotonic_increasing
     (row,) = found[found["message"].str.contains("success")].itertuples()
     assert row.time == pd.Timestamp(minute(8)) and not found["message"].str.contains("running").any()
+
+
+# Logs cut into pieces
+
+
+def retries(*seconds):
+    """Lines of one log, one for each second that is given, all of equal text otherwise."""
+    return [f"<34>Nov 18 12:20:{second:02} web1 app: retry" for second in seconds]
+
+
+def cut(folder, *pieces):
+    """What the pieces of one log give, read as one source whose files are listed in another order."""
+    folder.mkdir()
+    names = [f"{number}.log" for number in range(len(pieces))]
+    for name, piece in zip(names, pieces, strict=True):
+        (folder / name).write_bytes(text(piece))
+    return sources.read(incident(folder, {"id": "a", "file": names[::-1], "reader": "syslog", **BERLIN}))
+
+
+def number(found):
+    """How often each line happened, in the order of the table."""
+    events = found.events
+    return dict(zip(zip(events["time_text"], events["message"], strict=True), events["count"], strict=True))
+
+
+def untold(found):
+    """How many more records may have happened, as the import report says."""
+    notes = [note for note in found.reports["notes"].iloc[0] if "files meet" in note]
+    return int(notes[0].split("up to ")[1].split()[0]) if notes else 0
+
+
+def test_pieces_that_follow_each_other_add_up_where_no_run_of_records_joins_them(tmp_path):
+    log = [f"<34>Nov 18 12:20:{n // 10:02} web1 app: {'abcabdabea'[n % 10]}" for n in range(40)]
+    whole = cut(tmp_path / "whole", log)
+    halves = cut(tmp_path / "halves", log[:17], log[17:])  # "abcabda" is there, "bea" follows
+    assert number(halves) == number(whole)
+    assert list(number(halves)) == list(number(whole))
+    assert halves.events["count"].sum() == 40 and untold(halves) == 0
+    assert number(cut(tmp_path / "overlapping", log[:23], log[5:])) == number(whole)
+
+
+def test_pieces_cut_within_equal_records_say_how_many_more_there_may_be(tmp_path):
+    log = retries(*(n // 10 for n in range(100)))
+    assert cut(tmp_path / "whole", log).events["count"].tolist() == [10] * 10
+    found = cut(tmp_path / "halves", log[:55], log[55:])
+    assert (found.events["count"].sum(), untold(found)) == (95, 5)
+    between = cut(tmp_path / "between seconds", log[:50], log[50:])
+    assert (between.events["count"].sum(), untold(between)) == (100, 0)
+
+
+def test_the_same_second_in_two_exports_is_one_whatever_the_order_of_its_records(tmp_path):
+    one = [*retries(1), "<34>Nov 18 12:20:02 web1 app: a", "<34>Nov 18 12:20:02 web1 app: b"]
+    other = [*one[:0:-1], *retries(3)]
+    found = cut(tmp_path / "cut", one, other)
+    assert (found.events["count"].tolist(), untold(found)) == ([1] * 4, 2)
+
+
+def test_positions_of_pieces_go_on_from_file_to_file_in_the_order_of_their_times(tmp_path):
+    found = cut(tmp_path / "cut", retries(4, 5), retries(1, 2, 3)).events
+    assert found["position"].tolist() == [1, 2, 3, 4, 5]
+    assert found["locator"].tolist() == ["1.log line 1", "1.log line 2", "1.log line 3", "0.log line 1", "0.log line 2"]
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_log_cut_anywhere_has_its_count_or_says_what_may_be_missing(tmp_path, seed):
+    rng = random.Random(seed)
+    second, log = 0, []
+    for _ in range(rng.randrange(4, 40)):
+        second += rng.random() < rng.choice([0.1, 0.5])
+        log.append(f"<34>Nov 18 12:20:{second:02} web1 app: {rng.choice('abcdefgh'[: rng.choice([1, 2, 8])])}")
+    cuts = sorted(rng.sample(range(1, len(log)), rng.randrange(1, 4)))
+    back = rng.choice([0, 0, 1, 3, 8])
+    pieces = [log[max(0, begin - rng.randrange(back + 1)) : end] for begin, end in pairwise([0, *cuts, len(log)])]
+    found = number(pieced := cut(tmp_path / "pieces", *pieces))
+    whole = number(cut(tmp_path / "whole", log))
+    assert set(found) == set(whole)
+    assert all(found[key] <= whole[key] for key in whole)
+    assert sum(whole.values()) - sum(found.values()) <= untold(pieced)
+    if len({line[:20] for line in log[cuts[0] - 1 : cuts[0] + 1]}) == 2 and len(cuts) == 1 and not back:
+        assert (list(found.items()), untold(pieced)) == (list(whole.items()), 0)
+
+
+@given(st.lists(st.sampled_from("ab"), max_size=12), st.data())
+def test_two_pieces_of_one_instant_are_joined_by_their_longest_common_run(records, data):
+    end = data.draw(st.integers(0, len(records)))
+    begin = data.draw(st.integers(0, end))
+    left, right = ([(ord(record), 1) for record in part] for part in (records[:end], records[begin:]))
+    common = max(n for n in range(min(len(left), len(right)) + 1) if left[len(left) - n :] == right[:n])
+    if sorted(left) == sorted(right):
+        common = len(left)
+    total, more = joined([left], [], [right])
+    wanted = Counter(left + right[common:])
+    assert ({(key, 1): count for key, count in total.items()}, more) == (dict(wanted), common)
+    assert total.total() <= len(records) <= total.total() + more

@@ -102,6 +102,36 @@ def test_people_appear_by_role_in_every_file_of_the_report(demo):
     assert people[0]["role"] in (demo / "postmortem.html").read_text()
 
 
+def test_the_front_says_that_free_text_may_still_name_people(demo, outage):
+    for report in (demo, outage):
+        for name in ("postmortem.html", "postmortem.md"):
+            assert "Free text may still name people who never acted" in (report / name).read_text()
+
+
+def test_every_event_is_in_the_table_and_the_page_says_which_it_does_not_show(demo):
+    from rca import incident, sources
+    from rca.systems import timeline
+
+    events = timeline.merge(sources.read(incident.load(FRAUD)).events)
+    rows = table(demo, "events")
+    assert len(rows) == len(events)
+    assert rows["count"].sum() == events["count"].sum()
+    page = (demo / "postmortem.html").read_text()
+    assert (
+        f"Nothing is left out; a row of count n stands for n records. tables/events.csv has all {len(events)}" in page
+    )
+    changes = events["kind"].isin(["deploy", "alert", "model_version"])
+    assert all(locator in page for locator in events.loc[changes, "locator"])
+
+
+def test_two_tables_of_one_report_agree_on_records(outage):
+    reports, gaps = table(outage, "imports").set_index("source"), table(outage, "gaps").set_index("source")
+    assert "out_of_order" not in gaps
+    for source, row in gaps.iterrows():
+        assert row["records"] <= reports.loc[source, "kept"]
+    assert "records, times and coverage are those of" in (outage / "postmortem.md").read_text()
+
+
 def test_markup_in_a_chat_message_is_text_in_the_page(demo):
     assert "<script>" in (FRAUD / "sources" / "chat.jsonl").read_text()
     assert "&lt;script&gt;" in (demo / "postmortem.html").read_text()

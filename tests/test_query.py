@@ -3,6 +3,7 @@
 import hashlib
 import itertools
 import json
+import math
 from collections import Counter, defaultdict
 
 import pandas as pd
@@ -56,10 +57,13 @@ def ids(found):
     return [int(text, 16) for text in found.rows["event_id"]]
 
 
+HALVES = st.none() | st.integers(-5, 5).map(lambda part: BASE + part * SECOND // 2)
 EVENTS = st.lists(
     st.fixed_dictionaries(
         {
-            "time_ns": st.none() | st.integers(-5, 5).map(lambda part: BASE + part * SECOND // 2),
+            "time_ns": HALVES,
+            "time_earliest_ns": HALVES,
+            "time_latest_ns": HALVES,
             "system": st.sampled_from(["web", "db", ""]),
             "kind": st.sampled_from(["log", "deploy"]),
             "severity": st.none() | st.integers(1, 24),
@@ -74,17 +78,42 @@ EDGES = st.none() | st.integers(-6, 6).map(lambda part: BASE + part * SECOND // 
 TEXTS = st.sampled_from(["", "timeout", "T", "%", "_", "ärger", "ÄRGER", "'; --", ".", "absent"])
 
 
-def matches(row, start, end, how):
-    """Whether a row is asked for, in plain Python; None where that depends on a time that it does not have."""
+def matches(row, how):
+    """Whether a row is asked for but for its time, in plain Python."""
     if (how["systems"] and row["system"] not in how["systems"]) or (how["kinds"] and row["kind"] not in how["kinds"]):
         return False
     if how["text"].lower() not in row["message"].lower():
         return False
-    if how["min_severity"] is not None and (row["severity"] or 0) < how["min_severity"]:
-        return False
-    if row["time_ns"] is None:
-        return True if start is None and end is None else None
-    return (start is None or row["time_ns"] >= start) and (end is None or row["time_ns"] < end)
+    return how["min_severity"] is None or (row["severity"] or 0) >= how["min_severity"]
+
+
+def extent(row):
+    """First and last moment at which an event can have been; None where nothing is known."""
+    if row["time_ns"] is not None:
+        return row["time_ns"], row["time_ns"]
+    early, late = row["time_earliest_ns"], row["time_latest_ns"]
+    if early is None and late is None:
+        return None
+    if early is not None and late is not None:
+        return min(early, late), max(early, late)
+    return (-math.inf, late) if early is None else (early, math.inf)
+
+
+def lies(row, start, end):
+    """Where a row lies: "in", "perhaps", "out" of the window, or "undated"; tried with each moment that it can have."""
+    if extent(row) is None:
+        return "undated"
+    first, last = extent(row)
+    # All edges are at whole half seconds, so that these and the quarters between stand for all moments.
+    moments = [edge + BASE for edge in range(-4 * SECOND, 4 * SECOND + 1, SECOND // 4)]
+    possible = [ns for ns in moments if first <= ns <= last]
+    inside = [(start is None or ns >= start) and (end is None or ns < end) for ns in possible]
+    return "in" if all(inside) else "perhaps" if any(inside) else "out"
+
+
+def place(row):
+    known = [row["time_ns"]] if row["time_ns"] is not None else [row["time_earliest_ns"], row["time_latest_ns"]]
+    return min(ns for ns in known if ns is not None), row["source"], row["position"]
 
 
 @settings(max_examples=30, deadline=None)
@@ -101,29 +130,43 @@ def test_answers_are_those_of_plain_python(
         "kinds": ["deploy"] if by_kind else [], "text": text, "min_severity": least,
     }  # fmt: skip
     edges = [None if edge is None else at(edge) for edge in (start, end)]
-    wanted = [row for row in rows if matches(row, start, end, how)]
-    undated = [row for row in rows if row["time_ns"] is None and matches(row, None, None, how)]
+    asked = [(row, lies(row, start, end)) for row in rows if matches(row, how)]
+    undated = [row for row, where in asked if where == "undated"]
+    wanted = sorted((row for row, where in asked if where in ("in", "perhaps")), key=place)
+    wanted += undated if start is None and end is None else []
+    perhaps = {row["event_id"] for row, where in asked if where == "perhaps"}
 
     found = query.window(path, *edges, **how, limit=limit)
     assert ids(found) == [row["event_id"] for row in wanted[:limit]]
+    assert found.perhaps == tuple(row["event_id"] in perhaps for row in wanted[:limit])
     assert (found.total, found.cut, found.undated) == (len(wanted), len(wanted) > limit, len(undated))
+    assert found.unsure == len(perhaps)
     assert found.rows.dtypes.to_dict() == schema.empty("events").dtypes.to_dict()
     counted = query.count(path, *edges, **how)
-    assert counted == (len(wanted), sum(row["count"] for row in wanted), len(undated))
+    assert counted == (len(wanted), sum(row["count"] for row in wanted), len(undated), len(perhaps))
 
-    bins = Counter()
-    for row in {row["event_id"]: row for row in [*wanted, *undated]}.values():
-        ns = row["time_ns"]
-        bins[None if ns is None else ns // (3 * SECOND // 2) * (3 * SECOND // 2), row["system"]] += row["count"]
+    bins, step = Counter(), 3 * SECOND // 2
+    for row, where in asked:
+        first, last = (None, None) if where == "undated" else extent(row)
+        if where == "undated":
+            cell = None, "no time"
+        elif where == "perhaps":
+            cell = None, "interval reaches out of the window"
+        elif math.inf in (-first, last) or first // step != last // step:
+            cell = None, "interval over several steps"
+        else:
+            cell = first // step * step, ""
+        if where != "out":
+            bins[cell[0], row["system"], cell[1]] += row["count"]
     got = query.histogram(path, *edges, pd.Timedelta("1.5s"), "system", **how)
-    assert list(got.columns) == ["time", "group", "count", "estimated"]
+    assert list(got.columns) == ["time", "group", "count", "estimated", "reason"]
     assert not got["estimated"].any()
     assert [
-        (None if pd.isna(row.time) else row.time.value, row.group, row.count)
+        (None if pd.isna(row.time) else row.time.value, row.group, row.reason, row.count)
         for row in got.itertuples(index=False, name="R")
     ] == [
         (*key, number)
-        for key, number in sorted(bins.items(), key=lambda item: (item[0][0] is None, item[0][0] or 0, item[0][1]))
+        for key, number in sorted(bins.items(), key=lambda item: (item[0][0] is None, item[0][0] or 0, item[0][1:]))
     ]
 
 
@@ -148,7 +191,38 @@ def test_undated_events_are_in_no_window_but_are_counted(store):
     found = query.window(path, at(BASE))
     assert (ids(found), found.total, found.undated) == ([2], 1, 2)
     assert query.window(path, at(BASE), systems=["web"]).undated == 1
-    assert query.count(path, end=at(BASE)) == (0, 0, 2)
+    assert query.count(path, end=at(BASE)) == (0, 0, 2, 0)
+
+
+def test_an_interval_is_in_the_window_that_holds_it_and_perhaps_in_one_that_cuts_it(store):
+    span = {"time_ns": None, "time_earliest_ns": BASE + 10 * SECOND, "time_latest_ns": BASE + 20 * SECOND}
+    path = store({"time_ns": BASE + 15 * SECOND}, span, {"time_ns": BASE + 5 * SECOND})
+    for start, end, shown, perhaps in [
+        (0, 21, [3, 2, 1], (False, False, False)), (0, 20, [3, 2, 1], (False, True, False)),
+        (11, 21, [2, 1], (True, False)), (20, 30, [2], (True,)), (21, 30, [], ()), (0, 10, [3], (False,)),
+        (None, None, [3, 2, 1], (False, False, False)), (None, 12, [3, 2], (False, True)),
+    ]:  # fmt: skip
+        edges = [None if edge is None else at(BASE + edge * SECOND) for edge in (start, end)]
+        found = query.window(path, *edges)
+        assert (ids(found), found.perhaps, found.unsure) == (shown, perhaps, sum(perhaps)), (start, end)
+        assert query.count(path, *edges).perhaps == sum(perhaps)
+
+
+def test_intervals_are_cut_by_the_limit_where_they_stand(store):
+    spans = [
+        {
+            "time_ns": None,
+            "time_earliest_ns": BASE + n * SECOND,
+            "time_latest_ns": BASE + 99 * SECOND,
+            "message": f"i{n}",
+        }
+        for n in range(0, 40, 2)
+    ]
+    path = store(*spans, *({"time_ns": BASE + n * SECOND, "message": f"t{n}"} for n in range(1, 40, 2)))
+    for limit in (1, 7, 39, 40, 41):
+        found = query.window(path, limit=limit)
+        assert [int(text[1:]) for text in found.rows["message"]] == list(range(min(limit, 40)))
+        assert found.total == 40
 
 
 def test_only_the_part_of_the_file_is_read_that_the_window_reaches_into(store):
@@ -447,7 +521,7 @@ def test_a_file_that_holds_no_events_is_named(tmp_path):
 
 def test_no_events_are_an_empty_answer(store):
     path = store()
-    assert query.count(path) == (0, 0, 0)
+    assert query.count(path) == (0, 0, 0, 0)
     assert query.window(path).rows.equals(schema.empty("events"))
     assert query.histogram(path, by="kind").empty
     assert str(query.histogram(path)["time"].dtype) == "datetime64[ns, UTC]"
@@ -480,7 +554,7 @@ def test_the_events_of_an_import_can_be_asked(tmp_path, monkeypatch):
         "as_of": "2025-11-19T00:00Z", "systems": [{"id": "web"}], "sources": declared,
     }  # fmt: skip
     stored = sources.store(Incident(tmp_path, IncidentFile.model_validate(file), Analysis(), {}, ()))
-    assert query.count(stored, systems=["web"]) == (6, 8, 0)
+    assert query.count(stored, systems=["web"]) == (6, 8, 0, 0)
     assert query.histogram(stored)["count"].tolist() == [4, 4]
     assert query.repeats(stored).rows["why"].value_counts().to_dict() == {"same second": 3, "identical": 2}
     found = query.window(stored, pd.Timestamp("2025-11-18T11:24Z"), text="FAILED 2", limit=3)

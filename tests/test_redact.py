@@ -7,7 +7,9 @@ import hashlib
 import io
 import json
 import multiprocessing
+import re
 import uuid
+import zipfile
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 
@@ -448,3 +450,142 @@ def test_no_text_takes_time_out_of_proportion(text, tmp_path):
 def test_a_uuid_of_digits_only_stays():
     for number in (uuid.UUID(int=0), uuid.UUID("41111111-1111-4111-8111-111111111111")):
         assert redactor().text(f"id {number}") == f"id {number}"
+
+
+# A made-up team: who acted (Slack users, actors, people listed) and what their chat, repositories and logs say.
+USERS = [
+    {"id": "U0AAA1111", "name": "mosorio", "real_name": "Marisol Osorio", "profile": {"email": "m.osorio@corp.example"}},
+    {"id": "U0BBB2222", "name": "tkessler", "real_name": "", "profile": {"real_name": "Tilda Kessler"}},
+    {"id": "U0CCC3333", "name": "atlas", "real_name": "Will Park"},
+    {"id": "B0DDD4444", "name": "deploybot", "real_name": "Deploy Bot", "is_bot": True},
+]  # fmt: skip
+# What stands between { and } names somebody and must go; everything else must stay to the letter.
+CORPUS = [
+    "{Marisol Osorio} rolled back", "thanks {marisol}!", "{Osorio} said so", "MARISOL asked".replace("MARISOL", "{MARISOL}"),
+    "<@U0AAA1111> please look", "<@U0BBB2222|tkessler>: done", "cc {@mosorio}, {@tkessler}", "1 new commit by {mosorio}: fix",
+    "user={mosorio} action=restart", "author:{tkessler} merged", "{mosorio}'s branch", "({Tilda}) wrote", "mail {m.osorio@corp.example}",
+    "branch {mosorio}_hotfix was pushed", "https://github.com/{mosorio}/scoring/pull/3", "https://github.com/{atlas}/x", "/home/{atlas}/run.sh",
+    "asked {@atlas} twice", "{atlas}: restart it", "{Kessler, Tilda}", "{tilda.kessler}@host", "Merge pull request #3 from {tkessler}/main",
+    "https://team.example/files/{U0AAA1111}/F0VNAKDE2/x.js", "{Will Park} left", "{Grigor Lunde} committed", "{Lunde} again", "login by {glunde} ok",
+    # no name
+    "https://team.slack.com/services/B0DDD4444", "B0DDD4444 posted", "we will park the request", "Will it hold? Park it.", "atlas-db is down",
+    "/opt/atlas/bin/start --all", "https://ci.example/services/atlas/7", "atlas.query took 3 s", "the tilde in ~/x", "kesslers_law.md",
+    "osoriometer", "marisolve()", "deploybot restarted scoring-api", "service atlas_v2 deployed to prod", "s3://atlas/part-0", "run lunde42x9 done",
+]  # fmt: skip
+
+
+def team(tmp_path):
+    """Return an incident folder with that team: a workspace export, a table of events and a list of people."""
+    from rca import incident
+
+    folder = incident.new("team", tmp_path)
+    messages = [
+        {"type": "message", "ts": f"17634648{n:02}.000100", "user": USERS[n % 3]["id"], "text": text}
+        for n, text in enumerate(CORPUS)
+    ]
+    with zipfile.ZipFile(folder / "sources" / "chat.zip", "w") as archive:
+        archive.writestr("users.json", json.dumps(USERS))
+        archive.writestr("channels.json", json.dumps([{"id": "C1", "name": "ops"}]))
+        archive.writestr("ops/2025-11-18.json", json.dumps(messages))
+    (folder / "sources" / "changes.csv").write_text(
+        "at,text,who,what\n2025-11-18T09:00:00Z,rolled out,Grigor Lunde,deploy\n"
+    )
+    text = (folder / "incident.yaml").read_text()
+    sources = """sources:
+  - {id: chat, file: sources/chat.zip, reader: slack, time: {zone: UTC}}
+  - {id: changes, file: sources/changes.csv, table: events, columns: {time: at, message: text, actor: who, kind: what}}
+"""
+    (folder / "incident.yaml").write_text(re.sub(r"(?ms)^sources:.*?(?=^\S|\Z)", sources, text))
+    return folder
+
+
+def test_names_in_free_text_go_and_identifiers_stay(tmp_path):
+    from rca import incident, sources
+
+    found = incident.load(team(tmp_path))
+    who = redact.known(found, sources.read(found))
+    names = redact.People(who.people, who.actors, who.keep)
+    hidden = missed = wrong = 0
+    faults = []
+    for marked in CORPUS:
+        text = re.sub(r"[{}]", "", marked)
+        out = names.text(text)
+        pieces = [re.escape(piece) for piece in re.split(r"\{[^}]*\}|<@[^>]*>", marked)]
+        label = r"@?(?:person P-[0-9a-f]{4}|one of .*)(?:'s)?"
+        count = len(pieces) - 1
+        hidden += count
+        left = [name for name in re.findall(r"\{([^}]*)\}", marked) if name in out]
+        missed += len(left)
+        wrong += not left and not re.fullmatch(label.join(pieces), out)
+        faults += [(text, out)] * (bool(left) or not re.fullmatch(label.join(pieces), out))
+    assert hidden == 28
+    assert (missed, wrong) == (0, 0), faults
+
+
+def test_exported_tables_get_the_codes_of_the_report_and_what_is_not_found_is_said_aloud(tmp_path):
+    from typer.testing import CliRunner
+
+    from rca import report
+    from rca.cli import app
+    from rca.systems import timeline
+
+    folder = team(tmp_path)
+    records = report.load(folder)[1]
+    plain = report.load(folder, with_names=True)[1]
+    exports = tmp_path / "exports"
+    exports.mkdir()
+    rows = timeline.merge(plain.events)[["event_id", "actor", "message", "attributes"]]
+    rows.to_json(exports / "e.jsonl", orient="records", lines=True)
+    rows.to_csv(exports / "e.csv", index=False)
+    done = CliRunner().invoke(app, ["redact", str(folder), str(exports), str(tmp_path / "out")])
+    assert done.exit_code == 0, done.output
+    assert re.search(r"replaced .*person \d+.*; 4 people are known", done.stdout)
+    assert "WARNING: Free text may still name people who never acted" in done.stderr
+    assert "--keyed" in done.stderr
+    text = "".join(path.read_text() for path in (tmp_path / "out").iterdir())
+    for name in ("Osorio", "Marisol", "Tilda", "Kessler", "Grigor", "Lunde", "Will Park", "U0AAA1111", "glunde"):
+        assert not re.search(rf"(?<![\w]){name}(?![\w])", text), name
+    codes = {
+        row["event_id"]: row["actor"] for row in map(json.loads, (tmp_path / "out/e.jsonl").read_text().splitlines())
+    }
+    assert codes == dict(zip(records.events["event_id"], records.events["actor"], strict=True))
+    assert set(codes.values()) == {f"person {one}" for one in re.findall(r"P-[0-9a-f]{4}", " ".join(codes.values()))}
+    done = CliRunner().invoke(app, ["redact", str(folder), str(exports), str(tmp_path / "keyed"), "--keyed"])
+    assert "P-" not in (tmp_path / "keyed/e.csv").read_text()
+    assert "person-R" in (tmp_path / "keyed/e.csv").read_text()
+
+
+def test_two_people_of_one_first_name_are_both_named_and_common_words_are_no_name(tmp_path):
+    folder = team(tmp_path)
+    (folder / "people.csv").write_text("name,role,handle\nTilda Vance,data engineer,tvance\nMark Stone,,mstone\n")
+    from rca import incident, sources
+
+    found = incident.load(folder)
+    who = redact.known(found, sources.read(found))
+    names = redact.People(who.people, who.actors, who.keep)
+    assert re.fullmatch(r"one of person P-...., data engineer \(P-....\) knew", names.text("Tilda knew"))
+    assert re.fullmatch(r"person P-.... and data engineer \(P-....\)", names.text("Mark Stone and tvance"))
+    assert names.text("mark the stone") == "mark the stone"
+
+
+def test_a_list_of_people_that_cannot_be_read_is_refused(tmp_path):
+    folder = team(tmp_path)
+    (folder / "people.csv").write_text('name,role\n"Tilda')
+    from rca import incident, sources
+
+    found = incident.load(folder)
+    with pytest.raises(InputError, match=r"people\.csv: not a CSV table"):
+        redact.known(found, sources.read(found))
+
+
+def test_a_role_and_a_system_are_no_name(tmp_path):
+    folder = team(tmp_path)
+    text = (folder / "incident.yaml").read_text()
+    (folder / "incident.yaml").write_text(text.replace("id: my-model,", "id: osorio-model,"))
+    from rca import incident, sources
+
+    found = incident.load(folder)
+    who = redact.known(found, sources.read(found))
+    names = redact.People(who.people, who.actors, who.keep)
+    assert names.text("osorio-model is slow") == "osorio-model is slow"
+    assert "Osorio" not in names.text("Marisol Osorio")

@@ -19,13 +19,16 @@ from hypothesis import given, strategies as st
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
 
+import rca.report
+from rca import schema
 from rca.errors import InputError, MissingFile, UnknownName
-from rca.report import Cover, report, run
+from rca.report import Cover, attach, omitted, report, run
 from rca.report.execution import inject
 from rca.report.failures import find
 from rca.report.markup import inert_markdown, safe_html, safe_markdown
 from rca.report.parameters import check, from_text, parameters
 from rca.report.render import html, markdown
+from rca.systems import timeline
 
 HOSTILE = "</title></style><script>alert(1)</script><img src=x onerror=alert(2)><a href='javascript:alert(3)'>x</a>"
 FIRST = "top = 3  # how many\nname = 'x'\nratio = 0.5\nquiet = False"
@@ -505,3 +508,33 @@ def test_words_for_the_notebook_alone_are_not_in_the_report():
     book.cells[0].metadata["tags"] = ["notebook-only"]
     assert '<h1 dir="auto">Title</h1>' in html(book, Cover())
     assert "cell by cell" not in html(book, Cover()) + markdown(book, Cover())
+
+
+def test_a_table_is_written_whole_without_being_shown(tmp_path):
+    text = "rca.report.attach(pd.DataFrame({'system': ['secret-x', '=1'], 'n': [1, 2]}), 'whole')"
+    done = run(saved(tmp_path / "n.ipynb", "# T", "import pandas as pd, rca\n" + text), {}, tmp_path / "out")
+    assert done.failed == ()
+    assert done.tables["whole"].read_text() == "system,n\nsecret-x,1\n'=1,2\n"
+    assert "secret-x" not in Path(done.html).read_text()
+    with pytest.raises(InputError, match="plain file stem"):
+        attach(pd.DataFrame(), "../x")
+
+
+def test_what_a_table_lacks_is_said_with_the_number_and_the_file():
+    at = pd.Timestamp("2025-01-01", tz="UTC")
+    rows = [(f"e{n}", at + pd.Timedelta(minutes=n), "chat" if n else "deploy", f"m{n}") for n in range(9)]
+    events = timeline.merge(schema.check(pd.DataFrame(rows, columns=["event_id", "time", "kind", "message"]), "events"))
+    shown, whole = (timeline.overview(events, limit=limit, fold=False) for limit in (4, 9))
+    assert omitted(events, shown, whole) == (
+        "Left out of this table: 5 of 8 Chat message. tables/events.csv has all 9 records."
+    )
+    assert omitted(events, whole, whole).startswith("Nothing is left out")
+    assert omitted(events, shown, shown).endswith(
+        "tables/events.csv holds 4 rows at most, by weight, and lacks 5 of 8 Chat message."
+    )
+
+
+def test_no_column_of_a_wide_table_is_out_of_sight_without_a_bar():
+    style = (Path(rca.report.__file__).parent / "template" / "report.css").read_text()
+    assert re.search(r"\.rca-scroll \{[^}]*overflow-x: auto", style)
+    assert ".rca-scroll::-webkit-scrollbar { height:" in style

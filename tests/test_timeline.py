@@ -128,9 +128,66 @@ def test_overview_keeps_every_change_and_alert_and_folds_equal_log_lines():
     assert shown.loc[0, "time"] == START
 
 
-def test_overview_never_drops_what_is_not_a_log_record():
-    table = timeline.merge(events(*[(f"d{n}", n, "deploy", "a", f"v{n}") for n in range(90)]))
-    assert len(timeline.overview(table, limit=10)) == 90
+def mixed():
+    """Three hundred messages of a chat first, then the little that matters: as in an export of a workspace."""
+    rows = [(f"c{n}", n, "chat", "", f"message {n}") for n in range(300)]
+    rows += [(f"a{n}", 310 + 10 * n, "alert", "web", f"alert {n}") for n in range(4)]
+    rows += [("d", 305, "deploy", "web", "v2"), ("f", 306, "training_run", "model", "run failed")]
+    rows += [(f"l{n}", 300 + n, "log", "web", f"line {n}") for n in range(70)]
+    rows += [("x", 355, "log", "web", "disk full"), ("s", 390, "statement", "", "we were late")]
+    return timeline.merge(events(*rows).assign(severity=pd.array([None] * 376 + [17, None], dtype="Int64")))
+
+
+def test_overview_shows_by_weight_whatever_number_of_messages_came_before():
+    table = mixed()
+    shown = timeline.overview(table, limit=20)
+    assert len(shown) == 20
+    assert {"v2", "run failed", "disk full", "we were late", *(f"alert {n}" for n in range(4))} <= set(shown["message"])
+    assert shown["time"].is_monotonic_increasing
+    assert {"chat", "log"} <= set(shown["kind"])
+
+
+def test_what_an_overview_leaves_out_is_counted_by_kind():
+    table = mixed()
+    shown = timeline.overview(table, limit=20)
+    chats, lines = ((shown["kind"] == kind).sum() for kind in ("chat", "log"))
+    assert timeline.left_out(table, shown) == f"{300 - chats} of 300 Chat message, {71 - lines} of 71 Log record"
+    whole = timeline.overview(table, limit=1000, fold=False)
+    assert len(whole) == 378
+    assert timeline.left_out(table, whole) == ""
+
+
+def test_rows_of_one_kind_are_spread_over_its_time():
+    table = timeline.merge(events(*[(f"c{n}", n, "chat", "", f"m{n}") for n in range(1000)]))
+    minutes = (timeline.overview(table, limit=50)["time"] - START) / MINUTE
+    assert minutes.diff().max() <= 2 * 1000 / 50
+    assert [minutes.min() < 20, minutes.max() >= 980] == [True, True]
+
+
+def test_what_lies_in_the_window_comes_first_and_what_weighs_more_before_that():
+    rows = [(f"c{n}", n, "chat", "", f"m{n}") for n in range(100)] + [("d", 1, "deploy", "a", "v2")]
+    table = timeline.merge(events(*rows))
+    shown = timeline.overview(table, limit=11, window=(START + 60 * MINUTE, START + 70 * MINUTE))
+    assert shown["message"].tolist() == ["v2", *(f"m{n}" for n in range(60, 70))]
+
+
+def test_what_happened_at_a_milestone_is_always_shown():
+    table = timeline.merge(events(*[(f"a{n}", n, "alert", "a", f"m{n}") for n in range(100)]))
+    marks = timeline.milestones(declared(detected=37, resolved=(50, 60)))
+    assert "m37" in timeline.overview(table, limit=3, milestones=marks)["message"].tolist()
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 60) | st.none(), st.sampled_from(["chat", "log", "alert", "deploy"]),
+                          st.integers(0, 4), st.sampled_from([9, 17, None])), max_size=40), st.integers(1, 30))  # fmt: skip
+def test_shown_and_left_out_are_together_every_record_once(rows, limit):
+    table = events(*[(f"e{n}", at, kind, "a", f"m{text}") for n, (at, kind, text, _) in enumerate(rows)])
+    table = timeline.merge(table.assign(severity=pd.array([row[3] for row in rows], dtype="Int64")))
+    shown = timeline.overview(table, limit=limit)
+    assert len(shown) <= limit
+    missing = sum(int(part.split()[0]) for part in timeline.left_out(table, shown).split(", ") if part)
+    assert shown["count"].sum() + missing == len(rows)
+    assert shown["when"].map(bool).is_monotonic_decreasing
 
 
 def test_the_largest_gap_of_a_source_is_found_and_named():
@@ -153,12 +210,19 @@ def test_a_source_with_one_record_has_no_gap_to_report():
     assert timeline.gaps(events(("a", 1, "log", "a", "x")), schema.empty("metrics")).empty
 
 
-def test_a_source_without_order_or_with_few_records_has_no_coverage_and_no_disorder_made_up():
+def test_a_source_with_few_times_has_no_coverage():
     table = events(*[(f"e{n}", n, "log", "a", "x") for n in range(5)])
-    table["position"] = 1
-    gap = timeline.gaps(table, schema.empty("metrics")).loc["s"]
-    assert pd.isna(gap["coverage"])
-    assert pd.isna(gap["out_of_order"])
+    assert pd.isna(timeline.gaps(table, schema.empty("metrics")).loc["s", "coverage"])
+
+
+def test_records_and_their_distinct_times_are_two_numbers():
+    table = events(*[(f"e{n}", n // 4, "log", "a", "x") for n in range(48)])
+    at = pd.date_range(START, periods=3, freq="1min", unit="ns")
+    values = pd.DataFrame({"time": at, "system": "a", "metric": "cpu", "value": 1.0, "source": "s"})
+    gap = timeline.gaps(table, values).loc["s"]
+    assert gap[["records", "times"]].tolist() == [51, 12]
+    inner = timeline.gaps(table, values, (START + MINUTE, START + 3 * MINUTE)).loc["s"]
+    assert inner[["records", "times"]].tolist() == [4 + 4 + 1 + 1, 2]
 
 
 @settings(max_examples=30, deadline=None)
@@ -178,11 +242,6 @@ def test_coverage_is_the_share_of_the_window_near_a_record_counted_second_by_sec
     )
     share = timeline.gaps(table, schema.empty("metrics"), window).loc["s", "coverage"]
     assert share == pytest.approx(inside / (length * pieces), abs=1e-9)
-
-
-def test_events_that_stand_behind_a_later_one_in_their_file_are_counted():
-    table = events(*[(f"e{n}", m, "log", "a", "x") for n, m in enumerate([0, 5, 3, 4, 5, 9, 1])])
-    assert timeline.gaps(table, schema.empty("metrics")).loc["s", "out_of_order"] == 3
 
 
 @settings(max_examples=60, deadline=None)
@@ -560,13 +619,14 @@ def test_overview_folds_what_reads_alike_of_a_frequent_kind_and_counts_it():
     assert shown["kind"].tolist() == ["alert", "decided"]
 
 
-def test_overview_shows_the_worst_log_texts_first_seen_and_no_harmless_ones():
+def test_overview_shows_the_worst_log_texts_first_seen_and_no_harmless_ones_before_them():
     table = events(*[(f"l{n}", n, "log", "a", f"text {n % 60}") for n in range(120)])
     table["severity"] = pd.array([21 if n % 60 == 59 else 13 if n % 60 else 9 for n in range(120)], dtype="Int64")
-    shown = timeline.overview(timeline.merge(table), limit=3)
-    assert shown["message"].tolist() == ["text 1", "text 2", "text 59"]
-    assert shown["time"].tolist() == [START + n * MINUTE for n in (1, 2, 59)]
-    assert shown["count"].tolist() == [2, 2, 2]
+    shown = timeline.overview(timeline.merge(table), limit=30)
+    assert shown["message"].iloc[-1] == "text 59"
+    assert "text 0" not in shown["message"].tolist()
+    assert shown["time"].tolist() == [START + int(text.removeprefix("text ")) * MINUTE for text in shown["message"]]
+    assert set(shown["count"]) == {2}
 
 
 def test_phases_of_an_incident_without_a_milestone_are_unknown_and_typed():

@@ -10,7 +10,7 @@ import typer
 
 from rca import __version__
 from rca.cli import annotate, custody, exports
-from rca.cli.app import Folder, Out, Trust, WithNames, app
+from rca.cli.app import Folder, Out, Trust, WithNames, altered, app
 from rca.errors import AnalysisError, InputError
 
 if TYPE_CHECKING:
@@ -56,13 +56,22 @@ def new(
 
 @app.command()
 def check(path: Folder, trust: Trust = False) -> None:
-    """Read an incident folder and list everything that is wrong with it, or is still to be filled in."""
-    from rca import incident
+    """Read an incident folder and list everything that is wrong with it, or is still to be filled in.
+
+    Evidence that changed or is gone since it was recorded is a problem as well (exit code 2).
+    """
+    from rca import custody as evidence_log, incident
     from rca.incident.unfilled import empty, unfilled
     from rca.report import opening
 
     found = incident.load(path)
-    records = opening.check(found, trust=trust)
+    problems = [*altered(found), *evidence_log.changed_annotations(path)]
+    try:
+        records = opening.check(found, trust=trust)
+    except InputError as error:
+        raise InputError("\n".join([*problems, *error.problems])) from error
+    if problems:
+        raise InputError("\n".join([*problems, f"the evidence is not as recorded; `rca verify {path}` says more"]))
     counts = {
         "sources": len(found.file.sources),
         "events": len(records.events),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rca.cli.app import Folder, app
+from rca.cli.app import Folder, app, warn_of_changes
 from rca.errors import InputError, UnknownName, did_you_mean, shorten
 
 if TYPE_CHECKING:
@@ -49,11 +49,13 @@ def annotate(
 ) -> None:
     """Put a tag, a note, a milestone or a link on an event; without EVENT_ID, list what was put.
 
-    Nothing is ever deleted: taking back is one more line in annotations.jsonl, and a new import loses none.
+    Nothing is ever deleted: taking back is one more line in annotations.jsonl, and a new import loses none. Each
+    line is noted in custody.jsonl, so that `rca verify` names one that was changed or removed.
     """
     from rca import incident
 
     found = incident.load(path)
+    warn_of_changes(found)
     given = {"tag": tag, "note": note, "milestone": milestone, "link": link}
     chosen = {kind: text for kind, text in given.items() if text is not None}
     if retract:

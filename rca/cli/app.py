@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-__all__ = ["By", "Folder", "Out", "Trust", "WithNames", "app"]
+if TYPE_CHECKING:
+    from rca.incident import Incident
+
+__all__ = ["By", "Folder", "Out", "Trust", "WithNames", "altered", "app", "warn_of_changes"]
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -20,3 +23,17 @@ Out = Annotated[Path, typer.Option("--out", help="Where reports go; each inciden
 WithNames = Annotated[bool, typer.Option("--with-names", help="Show people's names instead of pseudonyms.")]
 Trust = Annotated[bool, typer.Option("--trust", help="Load model files that can run code, such as pickles.")]
 By = Annotated[str, typer.Option("--by", help="Your role, for the custody log.")]
+
+
+def altered(found: Incident) -> list[str]:
+    """Return which recorded raw files changed or are gone, in words; those never recorded are not named."""
+    return [line for line in found.differences if line.rsplit(": ", 1)[0] in found.hashes]
+
+
+def warn_of_changes(found: Incident) -> None:
+    """Say on standard error, in one line, that evidence is not as it was recorded."""
+    changed = altered(found)
+    if changed:
+        more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
+        said = f"{changed[0]}{more}: what follows does not rest on the evidence as it was added"
+        typer.echo(f"rca: warning: {said} (rca verify {found.folder})", err=True)

@@ -15,7 +15,6 @@ from rca.cli.app import By, Folder, app
 from rca.errors import InputError
 
 if TYPE_CHECKING:
-    from rca.incident.model import Windows
     from rca.sources.adding import Added
 
 __all__ = ["clocks", "import_", "pull", "sources", "timeline"]
@@ -40,7 +39,7 @@ def import_(
     reader: Annotated[str, typer.Option("--reader", help="The format, where it is not recognised.")] = "",
     table: Annotated[str, typer.Option("--table", help="events, metrics, dependencies or spans.")] = "",
     zone: Annotated[str, typer.Option("--zone", help="IANA zone of times that name none.")] = "",
-    year: Annotated[int, typer.Option("--year", help="Year of the first time, where times name none.")] = 0,
+    year: Annotated[int, typer.Option("--year", help="Year of each file's first time, where times name none.")] = 0,
     form: Annotated[str, typer.Option("--time-format", help="epoch_ms, %d.%m.%Y %H:%M ...")] = "",
     system: Annotated[str, typer.Option("--system", help="The system that all records are of.")] = "",
     kind: Annotated[str, typer.Option("--kind", help="What the events are: deploy, alert, log ...")] = "",
@@ -51,7 +50,6 @@ def import_(
     by: By = "",
 ) -> None:
     """Add exports to an incident: recognise, read, show what was understood, describe in incident.yaml."""
-    from rca import incident
     from rca.sources import adding
     from rca.sources.questions import Unanswered
 
@@ -66,12 +64,11 @@ def import_(
         ("--time-format", form), ("--system", system), ("--kind", kind), *(("--column", item) for item in column or []),
         ("--rejected", rejected), ("--by", by),
     ) if value for name in (name, str(value))]  # fmt: skip
-    during = incident.load(path).file.windows
     problems: list[str] = []
     asked: dict[tuple[str, ...], list[Path]] = {}
     for export in exports:
         try:
-            _say(adding.add(path, export, given=given, actor=by, progress=sys.stderr.isatty()), during)
+            _say(adding.add(path, export, given=given, actor=by, progress=sys.stderr.isatty()))
         except Unanswered as error:
             problems += error.problems
             options = [word for answer in error.answers for word in (answer.option, answer.value)]
@@ -81,7 +78,7 @@ def import_(
     if asked:
         _ask(path, problems, asked, said)
     if problems:
-        raise InputError("\n".join(problems))
+        raise InputError("\n".join(dict.fromkeys(problems)))
 
 
 def _ask(path: Path, problems: list[str], asked: dict[tuple[str, ...], list[Path]], said: list[str]) -> NoReturn:
@@ -89,9 +86,11 @@ def _ask(path: Path, problems: list[str], asked: dict[tuple[str, ...], list[Path
     for line in problems:
         typer.echo(f"rca: {line}", err=True)
     typer.echo("rca: nothing of these files was added; where all guesses are right, this answers them:", err=True)
-    lines = [
-        shlex.join(["rca", "import", str(path), *map(str, files), *said, *options]) for options, files in asked.items()
-    ]
+    lines = []
+    for options, files in asked.items():
+        pairs = zip(said[::2], said[1::2], strict=True)  # what is answered anew, such as --year, is not said twice
+        kept = [word for pair in pairs if pair[0] == "--column" or pair[0] not in options for word in pair]
+        lines.append(shlex.join(["rca", "import", str(path), *map(str, files), *kept, *options]))
     typer.echo(" && ".join(lines), err=True)
     raise typer.Exit(2)
 
@@ -111,7 +110,7 @@ def _pairs(texts: Sequence[str]) -> dict[str, list[str]]:
     return out
 
 
-def _say(added: Added, windows: Windows | None) -> None:
+def _say(added: Added) -> None:
     from rca import times
 
     typer.echo(added.said)
@@ -129,13 +128,13 @@ def _say(added: Added, windows: Windows | None) -> None:
     typer.echo(f"  records: {counts}")
     typer.echo(f"  times: from {times.show(report.first)} to {times.show(report.last)}")
     typer.echo(f"  zone: {report.zone}; format {source.time.format}; clock {report.clock}")
-    for line in _seen(added, windows):
+    for line in _seen(added):
         typer.echo(f"  {line}")
     for note in report.notes:
         typer.echo(f"  note: {note}")
 
 
-def _seen(added: Added, windows: Windows | None) -> Iterator[str]:
+def _seen(added: Added) -> Iterator[str]:
     """Yield how much of the incident window an export covers, and where it is silent for longest."""
     import pandas as pd
 
@@ -144,6 +143,7 @@ def _seen(added: Added, windows: Windows | None) -> Iterator[str]:
 
     if added.times is None or added.source is None or added.times.empty:
         return
+    windows = added.windows
     stamps = pd.DataFrame({"source": added.source.id, "time": added.times})
     found = timeline.gaps(schema.empty("events"), stamps, windows.during.span if windows else None)
     if windows is None:
@@ -178,7 +178,7 @@ def pull(
     from rca.sources import adding
     from rca.sources.formats import alertmanager, mlflow, prometheus
 
-    during = incident.load(path).file.windows
+    incident.load(path)
     with tempfile.TemporaryDirectory(prefix="rca-") as folder:
         into = Path(folder)
         if system == "prometheus":
@@ -191,7 +191,7 @@ def pull(
         else:
             near = did_you_mean(system, ["prometheus", "alertmanager", "mlflow"])
             raise UnknownName(f"no live pull from {system!r}{near}")
-        _say(adding.add(path, file, given={"id": source_id, "reader": system}, actor=by), during)
+        _say(adding.add(path, file, given={"id": source_id, "reader": system}, actor=by))
 
 
 @app.command()
@@ -218,7 +218,9 @@ def timeline(
 @app.command()
 def clocks(
     path: Folder,
-    reference: Annotated[str, typer.Option("--reference", help="The source whose clock is right.")] = "",
+    reference: Annotated[
+        str, typer.Option("--reference", help="The source whose clock is right; may be left out where only one can be.")
+    ] = "",
     accept: Annotated[list[str] | None, typer.Option("--accept", metavar="SOURCE", help="Take this proposal.")] = None,
     by: By = "",
 ) -> None:

@@ -16,9 +16,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import struct
 import sys
 import zipfile
 import zlib
+from pathlib import Path
 from typing import Any
 
 __all__ = ["archive", "chain", "digest", "main"]
@@ -109,8 +111,8 @@ def archive(path: str) -> list[str]:
     """Return every difference between a sealed archive and its own SEAL.json in words; none is good."""
     try:
         with zipfile.ZipFile(path) as held:
-            problems = _shape(held.infolist())
-            return problems or _content(held)
+            members = held.infolist()
+            return _shape(members) or [*_layout(path, members), *_content(held)]
     except (zipfile.BadZipFile, NotImplementedError, EOFError, zlib.error, UnicodeDecodeError) as error:
         return [f"the archive is damaged or no zip file ({error})"]
 
@@ -137,6 +139,59 @@ def _shape(members: list[zipfile.ZipInfo]) -> list[str]:
     if total > MAX_BYTES:
         problems.append(f"{total:,} bytes unpacked, more than the limit of {MAX_BYTES:,}")
     return problems
+
+
+def _layout(path: str, members: list[zipfile.ZipInfo]) -> list[str]:
+    """Name bytes of the file that are no part of a member or of the directory at the end."""
+    problems = []
+    with Path(path).open("rb") as file:
+        size, at = file.seek(0, 2), 0
+        for member in sorted(members, key=lambda item: item.header_offset):
+            if member.header_offset != at:
+                problems.append(_stray(at, member.header_offset, f"before {member.filename!r}"))
+            if not 0 <= member.header_offset <= size - 30:
+                raise zipfile.BadZipFile(f"{member.filename!r} is listed, but not in the file")
+            file.seek(member.header_offset)
+            _, named, more = struct.unpack("<26s2H", file.read(30))
+            file.seek(named, 1)
+            if member.comment or not (_plain(file.read(more)) and _plain(member.extra)):
+                problems.append(f"{member.filename!r}: its head holds bytes that sealing does not write")
+            at = member.header_offset + 30 + named + more + member.compress_size
+        start = at
+        file.seek(at)
+        for _ in members:
+            head = file.read(46)
+            if head[:4] != b"PK\x01\x02":
+                return [*problems, _stray(at, size, "after the last member, before or in the list of members")]
+            at += 46 + sum(struct.unpack("<3H", head[28:34].ljust(6, b"\0")))
+            file.seek(at)
+        rest = file.read(BLOCK)
+    ends = _ends(len(members), start, at - start)
+    if rest not in ends and not problems:
+        here = next((len(end) for end in ends if rest.startswith(end)), 0)
+        problems.append(
+            _stray(at + here, size, "at the end" if here else "in or before the end of the list of members")
+        )
+    return problems
+
+
+def _stray(start: int, end: int, where: str) -> str:
+    count = f"{end - start:,} bytes" if end > start else "bytes"
+    return f"{count} that sealing does not write, {where}: the archive was changed since"
+
+
+def _plain(extra: bytes) -> bool:
+    """Whether the further fields of a member's head are none, or its sizes as 64-bit numbers."""
+    return not extra or (extra[:2] == b"\x01\x00" and len(extra) == 4 + extra[2] <= 32 and extra[3] == 0)
+
+
+def _ends(count: int, start: int, size: int) -> list[bytes]:
+    """Return what may follow the list of members: the plain end, and the one with 64-bit numbers."""
+    long = struct.pack("<4sQ2H2L4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, count, count, size, start)
+    long += struct.pack("<4sLQL", b"PK\x06\x07", 0, start + size, 1)
+    small = [min(count, 2**16 - 1), min(count, 2**16 - 1), min(size, 2**32 - 1), min(start, 2**32 - 1)]
+    end = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, *small, 0)
+    return [end, long + end]
 
 
 def _content(held: zipfile.ZipFile) -> list[str]:

@@ -12,19 +12,32 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from rca import __version__, evidence, files, journal
-from rca.custody import check
+from rca.custody import annotation, check
 from rca.errors import InputError, MissingFile, UnknownName, did_you_mean, shorten
 from rca.times import UTC
 
-__all__ = ["ACTIONS", "LOG", "append", "entries", "head", "noted", "record", "verify", "verify_all"]
+__all__ = [
+    "ACTIONS",
+    "KEPT",
+    "LOG",
+    "Held",
+    "annotate",
+    "append",
+    "chain",
+    "entries",
+    "head",
+    "noted",
+    "read",
+    "record",
+]
 
 LOG = check.LOG
-ACTIONS = ("added", "accepted", "derived", "exported", "redacted", "verified", "torn")
-_KEPT = ("added", "accepted")  # files of the folder that may not change or vanish
+ACTIONS = ("added", "accepted", "annotated", "restored", "derived", "exported", "redacted", "verified", "torn")
+KEPT = ("added", "accepted")  # files of the folder that may not change or vanish
 _LONGEST = 2000
 
 
-class _Held(NamedTuple):
+class Held(NamedTuple):
     """A file of the folder as the log knows it."""
 
     sha256: str
@@ -47,8 +60,9 @@ def append(
     folder : str or Path
         The incident folder.
     action : str
-        ``added`` or ``accepted`` (raw files), ``derived`` (files made from them), ``exported``, ``redacted``,
-        ``verified``. ``torn`` is written by this function itself, when it finds a line that was cut short.
+        ``added`` or ``accepted`` (raw files), ``restored`` (raw files that were gone), ``annotated`` (lines of
+        ``annotations.jsonl``), ``derived`` (files made from raw ones), ``exported``, ``redacted``, ``verified``.
+        ``torn`` is written by this function itself, when it finds a line that was cut short.
     names : iterable of str, or mapping of str to str
         Paths in the folder, hashed here; or name -> SHA-256, for files elsewhere (None: it is gone).
     note : str, default ""
@@ -126,7 +140,41 @@ def _last(before: Iterable[bytes]) -> tuple[int, str]:
     return 0, ""
 
 
-def _chain(folder: str | Path) -> tuple[list[tuple[int, dict[str, Any]]], list[str], list[journal.Line]]:
+def annotate(folder: str | Path, record: Mapping[str, str], *, actor: str = "") -> None:
+    """Add a line to ``annotations.jsonl`` and its SHA-256 to the log.
+
+    Parameters
+    ----------
+    folder : str or Path
+        The incident folder. A manifest from before there was a log is taken over into the log as it is.
+    record : mapping of str to str
+        The line, with its id.
+    actor : str, default ""
+        As in `append`.
+
+    Raises
+    ------
+    MissingFile
+        If the folder is not there.
+    UnsafeInput
+        If one of the two files is a link that leads out of the folder.
+    InputError
+        If one of the two cannot be written.
+    """
+    if not read(folder) and (Path(folder) / evidence.MANIFEST).exists():
+        append(folder, "added", evidence.recorded(folder), note=f"taken over from {evidence.MANIFEST}", actor="rca")
+    journal.add(files.inside(folder, annotation.FILE), lambda _before, _torn: [record])
+    total = hashlib.sha256(journal.encode(record)).hexdigest()
+    append(folder, annotation.ACTION, {annotation.key(record["id"]): total}, actor=actor)
+
+
+def read(folder: str | Path) -> list[tuple[int, dict[str, Any]]]:
+    """Return the entries that can be read, each with its line; none when there is no log."""
+    return chain(folder)[0]
+
+
+def chain(folder: str | Path) -> tuple[list[tuple[int, dict[str, Any]]], list[str], list[journal.Line]]:
+    """Return the entries with their lines, every break of the chain in words, and the lines of the log."""
     lines = journal.read(files.inside(folder, LOG))
     found, problems = check.chain([line.content for line in lines])
     return found, problems, lines
@@ -152,7 +200,7 @@ def entries(folder: str | Path) -> pd.DataFrame:
     MissingFile
         If there is no log.
     """
-    found, _, lines = _chain(folder)
+    found, _, lines = chain(folder)
     if not lines:
         raise MissingFile(f"{Path(folder) / LOG}: no custody log; `rca manifest {folder}` begins it")
     known = dict(found)
@@ -189,7 +237,7 @@ def head(folder: str | Path) -> str:
     MissingFile
         If there is no log, or no entry in it can be read.
     """
-    found = _chain(folder)[0]
+    found = chain(folder)[0]
     if not found:
         raise MissingFile(f"{Path(folder) / LOG}: no custody log; `rca manifest {folder}` begins it")
     return str(found[-1][1]["hash"])
@@ -203,14 +251,15 @@ def record(folder: str | Path, *, accept: bool = False, note: str = "", actor: s
     folder : str or Path
         The incident folder.
     accept : bool, default False
-        Also record files that changed or vanished since they were recorded.
+        Also record files that changed or vanished since they were recorded, and annotations as they are now.
     note, actor : str, default ""
         As in `append`.
 
     Returns
     -------
     list of str
-        Paths in the folder, sorted: of the manifest, and of files that only the log did not know yet.
+        Paths in the folder, sorted: of the manifest, and of files that only the log did not know yet; of lines of
+        annotations that are accepted, ``annotations.jsonl ID``.
 
     Raises
     ------
@@ -224,118 +273,36 @@ def record(folder: str | Path, *, accept: bool = False, note: str = "", actor: s
     """
     evidence.record(folder, accept=accept)
     now: dict[str, str] = evidence.recorded(folder)
-    held = noted(_chain(folder)[0])
-    kept = {name: item.sha256 for name, item in held.items() if item.action in _KEPT}
+    held = noted(chain(folder)[0])
+    kept = {name: item.sha256 for name, item in held.items() if item.action in KEPT}
     new = {name: now[name] for name in sorted(now) if name not in kept}
     other: dict[str, str | None] = {name: now.get(name) for name in sorted(kept) if now.get(name) != kept[name]}
     for action, names in (("added", new), ("accepted", other)):
         if names:
             append(folder, action, names, note=note, actor=actor)
-    return sorted({*new, *other})
+    lines = _accepted(folder) if accept else {}
+    if lines:
+        append(folder, annotation.ACTION, lines, note=note or "accepted as they are", actor=actor)
+    return sorted({*new, *other, *lines})
 
 
-def noted(found: Iterable[tuple[int, Mapping[str, Any]]]) -> dict[str, _Held]:
+def _accepted(folder: str | Path) -> dict[str, str | None]:
+    """Return what the log has to hold of annotations so that it fits them as they are."""
+    known = annotation.held(read(folder))
+    sums = {total for total, _ in known.values()}
+    now = annotation.lines(folder)
+    there = {line.sha256 for line in now}
+    gone: dict[str, str | None] = {name: None for name, (total, _) in known.items() if total not in there}
+    return gone | {line.key: line.sha256 for line in now if line.sha256 not in sums}
+
+
+def noted(found: Iterable[tuple[int, Mapping[str, Any]]]) -> dict[str, Held]:
     """Return the files of the folder as these entries leave them, by path."""
-    held: dict[str, _Held] = {}
+    held: dict[str, Held] = {}
     for line, entry in found:
-        if entry["action"] in (*_KEPT, "derived"):
+        if entry["action"] in (*KEPT, "derived"):
             for name, value in entry["files"].items():
                 held.pop(name, None)
                 if value is not None:
-                    held[name] = _Held(value, entry["action"], line)
+                    held[name] = Held(value, entry["action"], line)
     return held
-
-
-def verify(folder: str | Path, *, head: str = "") -> list[str]:
-    """Return every break of the chain, and every file that is not as the log says; none is good.
-
-    Parameters
-    ----------
-    folder : str or Path
-        The incident folder.
-    head : str, default ""
-        A head of the chain as it was noted elsewhere.
-
-    Returns
-    -------
-    list of str
-        In words: breaks in the order of lines, then files by name. Derived files may be missing, they can be
-        made again; one that is there and differs is named.
-
-    Raises
-    ------
-    UnsafeInput
-        If the log or a raw file is a link that leads out of the folder.
-
-    Notes
-    -----
-    Found: a line that was edited, inserted, removed (but at the end), moved or cut short. Not found without a
-    noted `head`: a log that was written anew as a whole, or lost its last lines and the files they added.
-    """
-    return _verify(Path(folder), head, evidence.present(folder), {})
-
-
-def verify_all(folder: str | Path, *, head: str = "") -> list[str]:
-    """Return every difference between the files, the manifest and the log, in words; none is good.
-
-    Parameters
-    ----------
-    folder : str or Path
-        The incident folder.
-    head : str, default ""
-        As in `verify`.
-
-    Returns
-    -------
-    list of str
-        Those of `rca.evidence.verify`, then those of `verify`. A file that manifest and log agree on is named once.
-
-    Raises
-    ------
-    MissingFile
-        If nothing was ever recorded: there is neither manifest nor log.
-    """
-    now = evidence.present(folder)
-    if (Path(folder) / evidence.MANIFEST).exists():
-        before = evidence.recorded(folder)
-        return [*evidence.differences(before, now), *_verify(Path(folder), head, now, before)]
-    if not (Path(folder) / LOG).exists():
-        raise MissingFile(
-            f"{folder}: nothing to verify against: no {evidence.MANIFEST} and no {LOG}, so the hashes of the"
-            f" {len(now)} files in {' and '.join(f'{name}/' for name in evidence.RAW_FOLDERS)} were never recorded;"
-            f" `rca manifest {folder}` records them as they are now"
-        )
-    missing = f"{evidence.MANIFEST}: missing; {LOG} shows what was recorded, `rca manifest {folder}` writes it again"
-    return [missing, *_verify(Path(folder), head, now, {})]
-
-
-def _verify(folder: Path, head: str, now: Mapping[str, str], manifest: Mapping[str, str]) -> list[str]:
-    found, problems, lines = _chain(folder)
-    if not lines:
-        problems.append(f"{LOG}: there is none; `rca manifest {folder}` begins it")
-    if head and head not in {entry["hash"] for _, entry in found}:
-        problems.append(f"{LOG}: no entry has the noted head {shorten(head)}: it was cut off or written anew")
-    held = noted(found)
-    for name in sorted(now.keys() | held.keys() | manifest.keys()):
-        problems += _file(folder, name, held.get(name), now, manifest.get(name, "")) if lines else []
-    return problems
-
-
-def _file(folder: Path, name: str, held: _Held | None, now: Mapping[str, str], manifest: str) -> list[str]:
-    """Say how one file differs from what the log holds of it, unless the manifest holds the same."""
-    if held is None:
-        return [f"{name}: not in {LOG}"]
-    place = f"{held.action} ({LOG} line {held.line})"
-    if held.action == "derived" or name not in now:
-        try:
-            path = files.inside(folder, name)
-        except InputError as error:
-            return [f"{LOG} line {held.line}: {error}"]
-        there = files.sha256(path) if path.is_file() else None
-    else:
-        there = now[name]
-    if manifest and manifest != held.sha256:
-        return [f"{name}: {evidence.MANIFEST} holds another hash than when it was {place}"]
-    if manifest or there == held.sha256 or (there is None and held.action == "derived"):
-        return []
-    return [f"{name}: {'missing' if there is None else 'changed'} since it was {place}"]

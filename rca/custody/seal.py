@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from rca import __version__, evidence, files, journal
-from rca.custody import check, log
+from rca.custody import annotation, check, log, verifying
 from rca.errors import InputError, MissingFile, UnknownName, UnsafeInput, did_you_mean
 
 __all__ = ["check_seal", "seal"]
 
-TEXTS = ("incident.yaml", "analysis.yaml", "README.md", evidence.MANIFEST, log.LOG, "annotations.jsonl")
+TEXTS = ("incident.yaml", "analysis.yaml", "README.md", evidence.MANIFEST, log.LOG, annotation.FILE)
 _EARLIEST = (1980, 1, 1, 0, 0, 0)  # the first time that a zip file can hold
 _README = """Sealed archive of the incident {incident}
 
@@ -79,8 +79,9 @@ def seal(
     Notes
     -----
     The archive is written whole or not at all. The export is logged after it, with the archive's SHA-256; so
-    the archive does not hold that entry. Differences known at that time do not stop the export: they stand in
-    ``SEAL.json``, and `check_seal` names them.
+    the archive does not hold that entry. Evidence that is not as recorded is sealed all the same, for the state it
+    is in may not be lost either; but never silently: each difference stands in ``SEAL.json`` and in the archive's
+    ``README.txt``, `check_seal` names it, and the entry ``exported`` says how many there are.
     """
     folder, out = Path(folder), Path(out)
     raw = evidence.RAW_FOLDERS
@@ -93,6 +94,8 @@ def seal(
     found, _ = check.chain([line.content for line in journal.lines(known)])
     head = found[-1][1]["hash"] if found else ""
     members[f"incident/{log.LOG}"] = known
+    differences = verifying.verify_all(folder)
+    members["README.txt"] = _readme(folder, differences)
     content = {
         "format": 1,
         "tool": f"rca {__version__}",
@@ -100,7 +103,7 @@ def seal(
         "head": head,
         "entries": len(found),
         "left_out": sorted(name for name in raw if name not in include and (folder / name).is_dir()),
-        "differences": log.verify_all(folder),
+        "differences": differences,
     }
     temporary = out.with_name(f".{secrets.token_hex(8)}.part")
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -114,8 +117,17 @@ def seal(
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    log.append(folder, "exported", {out.name: total}, note=f"sealed archive; head {head}", actor=actor)
+    note = f"sealed archive; head {head}" + (f"; {len(differences)} differences known" if differences else "")
+    log.append(folder, "exported", {out.name: total}, note=note, actor=actor)
     return out
+
+
+def _readme(folder: Path, differences: Sequence[str]) -> bytes:
+    text = _README.format(incident=folder.resolve().name)
+    if differences:
+        listed = "".join(f"    {line}\n" for line in differences)
+        text += f"\nNOT AS RECORDED: differences that were known when this was sealed\n{listed}"
+    return text.encode()
 
 
 def _members(folder: Path, include: Sequence[str], reports: str | Path | None) -> dict[str, Path | bytes]:
@@ -135,7 +147,6 @@ def _members(folder: Path, include: Sequence[str], reports: str | Path | None) -
             if path.is_file():
                 name = path.relative_to(top).as_posix()
                 found[f"report/{name}"] = files.inside(top, name)
-    found["README.txt"] = _README.format(incident=folder.resolve().name).encode()
     found["check.py"] = Path(check.__file__).read_bytes()
     return found
 

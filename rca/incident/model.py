@@ -24,19 +24,20 @@ MODEL_FILES = ("before", "after", "holdout", "window_before", "window_after")
 
 
 class System(Record):
-    """A service, model, data set, job or process."""
+    """A service, model, feature, data set, job or process."""
 
     id: Text
     name: str = ""
-    kind: Literal["service", "model", "data", "job", "process", "external"] = "service"
+    kind: Literal["service", "model", "feature", "data", "job", "process", "external"] = "service"
     owner: str = ""
 
 
 class Dependency(Record):
-    """A declared edge: a fault in `cause` can reach `effect`."""
+    """A declared edge: a fault in `cause` can reach `effect`, which then uses `fallback` if it has one."""
 
     cause: Text
     effect: Text
+    fallback: str = ""
     note: str = ""
 
 

@@ -39,8 +39,8 @@ def new(incident_id: str, where: str | Path = "datasets") -> Path:
     if folder.exists():
         raise InputError(f"{folder}: already exists; nothing was changed")
     templates = Path(__file__).with_name("template")
-    for name in ("incident.yaml", "analysis.yaml", "README.md"):
-        text = (templates / name).read_text(encoding="utf-8").replace("INCIDENT-ID", incident_id)
+    for name in ("incident.yaml", "analysis.yaml", "README.md", ".gitignore"):
+        text = (templates / name.removeprefix(".")).read_text(encoding="utf-8").replace("INCIDENT-ID", incident_id)
         files.write(folder / name, text)
     (folder / "sources").mkdir()
     return folder

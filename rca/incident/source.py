@@ -10,6 +10,7 @@ from pydantic import (
     BeforeValidator,
     Field,
     GetPydanticSchema,
+    PlainValidator,
     WithJsonSchema,
     field_validator,
     model_validator,
@@ -17,7 +18,7 @@ from pydantic import (
 from pydantic_core import core_schema
 
 from rca import times
-from rca.errors import shorten
+from rca.errors import did_you_mean, shorten
 from rca.evidence import FileName, Number, Record
 
 __all__ = ["Clock", "Id", "Part", "Source", "Text", "Time", "TimeForm"]
@@ -49,6 +50,21 @@ Names = Annotated[  # one file, or several pieces of one export
 ]
 
 
+def _as_years(value: object) -> int | dict[str, int]:
+    for year in value.values() if isinstance(value, dict) else [value]:
+        if not isinstance(year, int) or isinstance(year, bool) or not 1970 <= year <= 2200:
+            raise ValueError(f"{shorten(year)} is not a year from 1970 to 2200, as a number")
+    return value  # type: ignore[return-value]  # what is not a number was refused
+
+
+_YEAR = {"type": "integer", "minimum": 1970, "maximum": 2200}
+Years = Annotated[  # of one file, or of each by its name
+    int | dict[str, int],
+    PlainValidator(_as_years),
+    WithJsonSchema({"anyOf": [_YEAR, {"type": "object", "additionalProperties": _YEAR}]}),
+]
+
+
 def _as_time(value: object) -> pd.Timestamp:
     if not isinstance(value, str):
         raise ValueError(f"a time is text such as 2025-11-18T11:20:00Z, not {type(value).__name__}")
@@ -77,13 +93,14 @@ class TimeForm(Record):
         One of `rca.times.FORMATS`, or a ``strptime`` pattern such as ``%d.%m.%Y %H:%M``.
     zone : str, optional
         IANA zone of times that name none.
-    year : int, optional
-        Year of the file's first time, where times name none (syslog of RFC 3164).
+    year : int or dict of str to int, optional
+        Year of the file's first time, where times name none (syslog of RFC 3164); of several files, the file -> that
+        year. One year for several files is refused where it might be that of the first alone.
     """
 
     format: str = "iso8601"
     zone: str | None = None
-    year: Annotated[int, Field(ge=1970, le=2200, strict=True)] | None = None
+    year: Years | None = None
 
     @field_validator("zone")
     @classmethod
@@ -198,4 +215,15 @@ class Source(Part):
             raise ValueError(f"native_id is for events, not for {self.table}")
         if self.records and self.reader in ("csv", "jsonl", "parquet"):
             raise ValueError(f"records is for json, not for {self.reader}")
+        years = self.time.year
+        if isinstance(years, dict) and set(years) != set(self.file):
+            name = next(iter(sorted(set(years) ^ set(self.file))))
+            near = did_you_mean(name, self.file) if name in years else ""
+            raise ValueError(f"time.year names the year of each file, or is one year: {shorten(name)}{near}")
         return self
+
+    def of(self, file: str) -> Source:
+        """Return the source as it reads one of its files: the year is that of the file."""
+        if not isinstance(self.time.year, dict):
+            return self
+        return self.model_copy(update={"time": self.time.model_copy(update={"year": self.time.year[file]})})

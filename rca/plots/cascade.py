@@ -23,6 +23,7 @@ _SHADES = (
     (50.0, "#A63F0B", "50 and more"),
 )
 _FIRST = "#D55E00"
+_UNITS = "sd: robust standard deviations from the healthy level; times: month-day hour, UTC"
 
 
 def cascade(trace: Trace, graph: nx.DiGraph, ax: Axes | None = None) -> Axes:
@@ -41,8 +42,9 @@ def cascade(trace: Trace, graph: nx.DiGraph, ax: Axes | None = None) -> Axes:
     -------
     Axes
         One box a system, shaded by its deviation, with the metric that moved most and since when. The first
-        cause has a thick frame and the way to the symptom is thick; where nobody is named, the reason is
-        written instead. Data are inches on the sheet.
+        cause has a thick frame and the way to the symptom is thick, with the lag on each of its edges where the
+        trace tells it (column ``lags``); where nobody is named, the reason is written instead. Edges that close
+        a cycle are dashed. Data are inches on the sheet.
 
     Examples
     --------
@@ -54,21 +56,30 @@ def cascade(trace: Trace, graph: nx.DiGraph, ax: Axes | None = None) -> Axes:
     """
     texts, looks = _looks(trace, graph)
     head = [f"First cause: {trace.first}"] if trace.first else ["No first cause is named."]
-    _, across, _ = layers.boxes(graph, texts, 0.0)
-    across = max(across, 6.4)
+    way, labels = _way(trace)
+    layout = layers.place(graph, texts, labels, way)
+    said = f"{_UNITS}; dashed arrow: closes a cycle" if layout.backward else _UNITS
+    across = max(layout.across, sheet.width(said, layers.SMALL) + 0.3)
     reason = sheet.wrap(trace.abstained or "", across - 0.3, layers.SMALL) if trace.abstained else []
     head_lines = [line for text in head for line in sheet.wrap(text, across - 0.3, 11, "bold")]
     top = 0.4 + len(head_lines) * sheet.line_height(11) + len(reason) * sheet.line_height(layers.SMALL)
-    placed, _, down = layers.boxes(graph, texts, top)
-    ax, scale = sheet.unroll(across, down + 0.75, ax)
+    layout = layout.lowered(top)
+    ax, scale = sheet.unroll(across, layout.down + 0.75, ax)
     sheet.write(ax, 0.15, 0.12, head_lines, 11 * scale, weight="bold")
     if reason:
         sheet.write(ax, 0.15, 0.16 + len(head_lines) * sheet.line_height(11), reason, layers.SMALL * scale)
-    path = tuple(trace.candidates["path"].iloc[0]) if trace.first else ()
-    layers.paint(ax, graph, placed, scale, looks, set(pairwise(path)))
-    _tags(ax, trace, placed, scale)
-    _legend(ax, down + 0.3, scale)
+    layers.paint(ax, layout, scale, looks, set(pairwise(way)))
+    _tags(ax, trace, layout.boxes, scale)
+    _legend(ax, layout.down + 0.3, scale, said)
     return ax
+
+
+def _way(trace: Trace) -> tuple[tuple[str, ...], dict[tuple[str, str], str]]:
+    """Return the path from the first cause to the symptom, and the lag on each of its edges where it is told."""
+    if not trace.first:
+        return (), {}
+    best = trace.candidates.iloc[0]
+    return tuple(best["path"]), dict(zip(pairwise(best["path"]), best.get("lags", ()), strict=False))
 
 
 def _looks(trace: Trace, graph: nx.DiGraph) -> tuple[dict[str, list[str]], dict[str, dict[str, Any]]]:
@@ -131,16 +142,9 @@ def _tags(ax: Axes, trace: Trace, placed: dict[str, layers.Box], scale: float) -
             sheet.write(ax, box.left + 0.02, box.top - 0.04, [" and ".join(words)], layers.SMALL * scale, **style)
 
 
-def _legend(ax: Axes, y: float, scale: float) -> None:
-    """Explain the shades."""
-    sheet.write(
-        ax,
-        0.15,
-        y,
-        ["sd: robust standard deviations from the healthy level; times: month-day hour, UTC"],
-        layers.SMALL * scale,
-        color=sheet.FAINT,
-    )
+def _legend(ax: Axes, y: float, scale: float, said: str) -> None:
+    """Explain units and shades."""
+    sheet.write(ax, 0.15, y, [said], layers.SMALL * scale, color=sheet.FAINT)
     x = 0.15
     for _, colour, label in _SHADES:
         ax.add_patch(Rectangle((x, y + 0.2), 0.2, 0.14, facecolor=colour, edgecolor=sheet.FAINT, linewidth=0.6 * scale))

@@ -23,11 +23,13 @@ def graph(graph: nx.DiGraph, ax: Axes | None = None) -> Axes:
     Returns
     -------
     Axes
-        One box a system, one arrow an edge. Data are inches on the sheet.
+        One box a system, one arrow an edge, dashed where it closes a cycle. Data are inches on the sheet.
 
     Notes
     -----
-    Legible to about 20 systems on a page.
+    No box or text overlaps another, however many systems there are; the sheet grows with them, and with the longest
+    chain: about two inches a layer. From about 100 systems on it is larger than a page can show; then draw a part,
+    such as ``graph.subgraph({system, *rca.graph.suspects(graph, system)["system"]})``.
 
     Examples
     --------
@@ -35,9 +37,10 @@ def graph(graph: nx.DiGraph, ax: Axes | None = None) -> Axes:
     >>> [text.get_text() for text in ax.texts]
     ['db', 'api', 'a fault spreads along the arrows']
     """
-    placed, across, down = layers.boxes(graph, {}, 0.15)
-    ax, scale = sheet.unroll(max(across, 3.0), down + 0.4, ax)
-    layers.paint(ax, graph, placed, scale, {}, ())
-    said = "a fault spreads along the arrows" if placed else "no system is named"
-    sheet.write(ax, 0.15, down + 0.15, [said], layers.SMALL * scale, color=sheet.FAINT)
+    layout = layers.place(graph, {}).lowered(0.15)
+    ax, scale = sheet.unroll(max(layout.across, 3.0), layout.down + 0.4, ax)
+    layers.paint(ax, layout, scale, {}, ())
+    said = "a fault spreads along the arrows" if layout.boxes else "no system is named"
+    said += "; a dashed one closes a cycle" if layout.backward else ""
+    sheet.write(ax, 0.15, layout.down + 0.15, [said], layers.SMALL * scale, color=sheet.FAINT)
     return ax

@@ -14,9 +14,9 @@ from pathlib import Path
 import pandas as pd
 
 from rca import files
-from rca.causes.language import Pseudonyms
 from rca.errors import InputError, MissingFile, UnknownName, did_you_mean, shorten
 from rca.redact import patterns
+from rca.redact.people import People
 
 __all__ = ["KEY", "Redactor", "key", "table", "text"]
 
@@ -81,8 +81,8 @@ def key(folder: str | Path) -> bytes:
     return found
 
 
-class _Names(Pseudonyms):
-    """Pseudonyms whose codes are made with a key, and counted."""
+class _Names(People):
+    """Pseudonyms that are counted, and whose codes are made with a key or are those of the report."""
 
     def __init__(
         self,
@@ -90,16 +90,20 @@ class _Names(Pseudonyms):
         actors: Iterable[str],
         keep: Iterable[str],
         secret: bytes,
+        keyed: bool,
     ) -> None:
         self.found: list[str] = []  # categories of what the last text had replaced
         self._secret = secret
+        self._keyed = keyed
         super().__init__(people, actors, keep)
         old = self._labels
+        self._known = {label.rpartition("P-")[2].rstrip(")"): person for person, label in old.items()}
+        if not keyed:
+            return
         self._labels = {
             person: f"{role} ({self.code('person', person)})" if role else f"person-{self.code('person', person)}"
             for person, role in self._roles.items()
         }
-        self._known = {label.rpartition("P-")[2].rstrip(")"): person for person, label in old.items()}
 
     def code(self, category: str, value: str) -> str:
         """Return the code of a value within its category."""
@@ -107,9 +111,16 @@ class _Names(Pseudonyms):
         return "R" + hmac.new(self._secret, message, hashlib.sha256).hexdigest()[:10]
 
     def renew(self, code: str) -> str:
-        """Return what stands for a code that was made without a key."""
+        """Return what stands for a code that was made without a key; empty when it stays."""
+        if not self._keyed:
+            return ""
         fits = [person for known, person in self._known.items() if known.startswith(code) or code.startswith(known)]
         return self.code("person", fits[0]) if len(fits) == 1 else self.code("code", code)
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """What stands for each person."""
+        return dict(self._labels)
 
     def text(self, value: str) -> str:
         """Return `value` with names replaced; note what they were."""
@@ -122,7 +133,7 @@ class _Names(Pseudonyms):
     def _mail_spans(self, folded: str) -> Iterator[tuple[int, int, str]]:
         for start, end, label in super()._mail_spans(folded):
             self.found.append("e-mail")
-            other = label.startswith("e-mail P-")
+            other = self._keyed and label.startswith("e-mail P-")
             yield start, end, f"e-mail-{self.code('e-mail', folded[start:end])}" if other else label
 
     def _unspaced_spans(self, folded: str) -> Iterator[tuple[int, int, str]]:
@@ -150,7 +161,7 @@ class Redactor:
     people with a role, the role and the code in brackets. Redacting twice changes nothing more. Codes that reports
     made without a key (``P-7618``) are replaced by codes made with it; a known person's becomes that person's.
 
-    Limits. Names: as `rca.language.Pseudonyms`, so people who are neither listed nor actors are not found. Secrets:
+    Limits. Names: as `rca.redact.People`, so people who are neither listed nor actors are not found. Secrets:
     known forms, or behind a word such as ``password``; a bare random text is left, for it may be a hash. IP
     addresses: not 0.x, 127.x and ::1, and not behind words for versions. Phone numbers: with ``+``, in the North
     American form, or behind a word such as ``phone``. Cards: 13-16 digits; one of ten numbers that begins like a
@@ -164,6 +175,11 @@ class Redactor:
         self._names = names
         self.counts = Counter()
 
+    @property
+    def people(self) -> int:
+        """How many people are known."""
+        return len(self._names.labels)
+
     @classmethod
     def of(
         cls,
@@ -172,17 +188,21 @@ class Redactor:
         *,
         actors: Iterable[str] = (),
         keep: Iterable[str] = (),
+        keyed: bool = True,
     ) -> Redactor:
         """Return the redactor for these people.
 
         Parameters
         ----------
         people : sequence of (name, role, aliases)
-            As in `rca.language.Pseudonyms`.
+            As in `rca.language.Pseudonyms`; `rca.redact.known` finds those of an incident.
         key : bytes
             At least 16, secret and random: `rca.redact.key`.
         actors, keep : iterable of str
             As in `rca.language.Pseudonyms`.
+        keyed : bool, default True
+            Make the codes of people and e-mail addresses with the key as well. False gives those of the report
+            (``person P-7618``), which who guesses a name can test.
 
         Returns
         -------
@@ -204,7 +224,7 @@ class Redactor:
         if len(key) < 16:
             raise InputError(f"the key of pseudonyms has {len(key)} bytes; at least 16 are wanted")
         plain = [(name, re.sub(r"[^\w ./-]+", " ", role), aliases) for name, role, aliases in people]
-        return cls(_Names(plain, actors, keep, key))
+        return cls(_Names(plain, actors, keep, key, keyed))
 
     def text(self, value: str, *, name: str = "") -> str:
         """Return `value` with what is found replaced.
@@ -259,12 +279,14 @@ class Redactor:
             return [], []
         matches = list(_DONE.finditer(value))
         spans = [(*match.span(), self._renewed(match)) for match in matches]
-        return spans, ["code" for match in matches if match["old"]]
+        return spans, ["code" for match, span in zip(matches, spans, strict=True) if match.group() != span[2]]
 
     def _renewed(self, match: re.Match[str]) -> str:
         if not match["old"]:
             return match.group()
         code = self._names.renew(match["a"] or match["b"])
+        if not code:
+            return match.group()
         return f"({code})" if match["b"] else match.group().partition(" ")[0] + f"-{code}"
 
     def _pseudonym(self, category: str, value: str) -> str:

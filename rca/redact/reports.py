@@ -17,7 +17,7 @@ from rca import files
 from rca.errors import InputError, MissingFile
 from rca.redact.redactor import Redactor, table
 
-__all__ = ["folder"]
+__all__ = ["LEFT_OUT", "NOT_READ", "folder"]
 
 LIMIT = 2**28
 NOT_READ, LEFT_OUT = "picture, not read", "left out, not read"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from rca import custody, files, incident, vocabulary
 from rca.errors import InputError
 from rca.incident import Incident
+from rca.redact import NOT_FOUND
 from rca.report import parameters
 from rca.report.opening import check, hide, pseudonyms
 from rca.report.render import Cover
@@ -78,6 +80,7 @@ def make(
         outcome = run(notebook, values, out, cover=cover(found), inputs=_inputs(found), progress=progress)
     else:
         title = cover(hide(found, names))
+        title = replace(title, notices=[*title.notices, f"People appear as roles and pseudonyms. {NOT_FOUND}"])
         inputs = {names.text(name): value for name, value in _inputs(found).items()}
         outcome = run(notebook, values, out, cover=title, inputs=inputs, progress=progress, redact=names.text)
     _log(found, outcome)

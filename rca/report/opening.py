@@ -12,16 +12,16 @@ from pydantic import BaseModel
 
 from rca import annotations as notes, incident, modelfile, schema, sources
 from rca.causes import fishbone, fmea, whys
-from rca.causes.language import Pseudonyms
 from rca.errors import InputError
 from rca.incident import Incident
 from rca.incident.unfilled import unfilled
 from rca.modelfile import ModelEvidence
 from rca.models import impact
+from rca.redact import People, known
 from rca.sources import Records
 from rca.systems import timeline
 
-__all__ = ["annotated", "check", "hide", "load", "models", "pseudonyms"]
+__all__ = ["annotated", "check", "hide", "load", "models", "omitted", "pseudonyms"]
 
 
 def load(path: str | Path, *, with_names: bool = False) -> tuple[Incident, Records]:
@@ -49,8 +49,7 @@ def load(path: str | Path, *, with_names: bool = False) -> tuple[Incident, Recor
 
     Notes
     -----
-    Names are those under ``people:`` in ``incident.yaml`` and the actors of events; `rca.language.Pseudonyms`
-    says in which forms they are found, and in which not.
+    `rca.redact.known` says whose names are known, `rca.redact.People` in which forms they are found and in which not.
     """
     found = incident.load(path)
     records = _read(found)
@@ -90,7 +89,24 @@ def annotated(path: str | Path, *, with_names: bool = False) -> pd.DataFrame:
     return shown if with_names else pseudonyms(found, records).frame(shown)
 
 
-def hide(found: Incident, names: Pseudonyms) -> Incident:
+def omitted(events: pd.DataFrame, shown: pd.DataFrame, whole: pd.DataFrame) -> str:
+    """Return in words which events a table of the report lacks, and where all of them are.
+
+    Parameters
+    ----------
+    events : DataFrame
+        From `rca.timeline.merge`.
+    shown, whole : DataFrame
+        From `rca.timeline.overview` of it: what the page shows, and what ``tables/events.csv`` holds.
+    """
+    left, lost = timeline.left_out(events, shown), timeline.left_out(events, whole)
+    said = f"Left out of this table: {left}." if left else "Nothing is left out; a row of count n stands for n records."
+    if not lost:
+        return f"{said} tables/events.csv has all {int(events['count'].sum()):,} records."
+    return f"{said} tables/events.csv holds {len(whole):,} rows at most, by weight, and lacks {lost}."
+
+
+def hide(found: Incident, names: People) -> Incident:
     """Return an incident with the names replaced in what people read; ids, paths and columns stay as they are."""
     shown = ("title", "severity_confirmed_by", "notice", "milestones", "impact", "people", "missing")
     file = found.file.model_copy(update={name: _hide(getattr(found.file, name), names) for name in shown})
@@ -195,14 +211,13 @@ def _impact(found: Incident, evidence: ModelEvidence) -> None:
     )
 
 
-def pseudonyms(found: Incident, records: Records) -> Pseudonyms:
-    """Return the replacer of the names that an incident declares or its events show as actors."""
-    people = [(person.name, person.role, person.aliases) for person in found.file.people]
-    actors = sorted(set(records.events["actor"]) - {""})
-    return Pseudonyms(people, actors, keep=(*records.systems, *records.metrics["metric"].unique()))
+def pseudonyms(found: Incident, records: Records) -> People:
+    """Return the replacer of the names of those whom `rca.redact.known` finds."""
+    one = known(found, records)
+    return People(one.people, one.actors, one.keep)
 
 
-def _hide(value: Any, names: Pseudonyms) -> Any:
+def _hide(value: Any, names: People) -> Any:
     """Return `value` with every text in it replaced, records and containers included."""
     if isinstance(value, str):
         return names.text(value)

@@ -4,16 +4,60 @@ from __future__ import annotations
 
 import base64
 import binascii
+import csv
+import io
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from rca.report.failures import Failure, headings
+import pandas as pd
 
-__all__ = ["pictures", "png", "tables"]
+from rca.errors import InputError, shorten
+from rca.report.failures import Failure, headings
+from rca.wording import exact
+
+__all__ = ["attach", "pictures", "png", "tables"]
 
 _NAME = re.compile(r"[a-z0-9_]{1,64}")
 _PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def attach(frame: pd.DataFrame, name: str) -> None:
+    """Carry a whole table in the notebook without showing it; the report writes it to ``tables/<name>.csv``.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Its columns are written, its index is not.
+    name : str
+        Plain file stem (``[a-z0-9_]``).
+
+    Raises
+    ------
+    InputError
+        If the name is none.
+
+    Notes
+    -----
+    For tables of which `rca.show` shows a selection. Cells are worded by `rca.wording.exact`.
+
+    Examples
+    --------
+    >>> attach(pd.DataFrame({"system": ["gateway"], "records": [1200]}), "systems")
+    """
+    if not _NAME.fullmatch(name):
+        raise InputError(f"attach: name {shorten(name)} is not a plain file stem (small letters, digits, underscore)")
+    from IPython.core.interactiveshell import InteractiveShell
+    from IPython.display import display
+
+    if not InteractiveShell.initialized():
+        return
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([exact(column) for column in frame.columns])
+    writer.writerows(zip(*([exact(value) for value in frame[column]] for column in frame.columns), strict=True))
+    emit: Callable[..., object] = display
+    emit({"text/csv": out.getvalue()}, raw=True, metadata={"rca": {"kind": "table", "table": name}})
 
 
 def _displays(notebook: Any) -> Iterator[tuple[int, Any, dict[str, Any]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -15,8 +16,8 @@ from rca import custody, files, incident, yamledit
 from rca.errors import InputError, raise_all, shorten
 from rca.incident import Incident
 from rca.incident.load import INCIDENT
-from rca.incident.model import Source
-from rca.sources import batches, derived, documents, recognise
+from rca.incident.model import Source, Windows
+from rca.sources import batches, derived, documents, recognise, returned, years
 from rca.sources.questions import Answer, Unanswered, answered, ask
 from rca.sources.read import ImportReport
 from rca.sources.trial import attempt, checked, described, keep, tables
@@ -40,12 +41,15 @@ class Added:
         Of this file alone.
     times : Series or None
         When this file has events or values, each time once, in order; UTC.
+    windows : Windows or None
+        Of the incident, where it declares them.
     """
 
     source: Source | None
     said: str
     report: ImportReport | None = None
     times: pd.Series | None = None
+    windows: Windows | None = None
 
 
 def add(
@@ -61,7 +65,7 @@ def add(
     The file is recognised by its beginning, and read as a trial. Only when that succeeds is it copied to
     ``sources/``, recorded in the manifest and the custody log, and described in ``incident.yaml``. A file whose
     format and mapping are those of a source that is there becomes a further piece of that source, unless an id
-    is given: a record that is in both pieces is one event.
+    is given: a record that is in both pieces is one event. Where times name no year, that of each piece is kept.
 
     Parameters
     ----------
@@ -80,7 +84,8 @@ def add(
     Returns
     -------
     Added
-        The entry and the import report; nothing changes when the same file is there already.
+        The entry and the import report; nothing changes when the same file is there already. When a recorded file is
+        missing and this is its original, it is put back, and nothing else is done.
 
     Raises
     ------
@@ -89,7 +94,8 @@ def add(
         that name none, the kind of events, how many records may be unreadable. It lists all of them, each with
         a guess; with the guesses the file can be read.
     InputError
-        If the file is not recognised, or no answer would help.
+        If the file is not recognised, or no answer would help; or if raw files of the incident are not as recorded.
+        Then nothing was written.
 
     Notes
     -----
@@ -100,8 +106,27 @@ def add(
     files.check_plain(path)
     if not path.name.isprintable():
         raise InputError(f"{shorten(path.name)}: the name is no printable UTF-8 text; rename the file")
+    if not Path(folder).exists():
+        incident.load(folder)  # says what is missing
     with files.locked(Path(folder)):
-        return _add(incident.load(folder), path, given, actor, progress)
+        restored = custody.restore(folder, path, actor=actor)
+        if restored:
+            return Added(None, f"{path.name}: put back as {', '.join(restored)}, which was missing; as recorded")
+        found = incident.load(folder)
+        _check_unchanged(found)
+        return _add(found, path, given, actor, progress)
+
+
+def _check_unchanged(found: Incident) -> None:
+    """Raise while recorded files differ: nothing is added to evidence that is in doubt."""
+    problems = [f"{name}: changed or missing since it was recorded" for name in sorted(found.changed & {*found.hashes})]
+    if problems:
+        accept = f"`rca manifest {shlex.quote(str(found.folder))} --accept`"
+        problems.append(
+            "nothing was added: raw exports never change; delete what changed and import its original again,"
+            f" or where the change is meant: {accept}"
+        )
+        raise InputError("\n".join(problems))
 
 
 def _add(found: Incident, path: Path, given: dict[str, Any], actor: str, progress: bool) -> Added:
@@ -119,7 +144,13 @@ def _add(found: Incident, path: Path, given: dict[str, Any], actor: str, progres
         _copy(path, copy)
         if files.sha256(copy) != digest:
             raise InputError(f"{path.name}: changed while it was copied; import it when it is whole")
-        return _answered(found, copy, digest, given, actor, progress)
+        try:
+            return _answered(found, copy, digest, given, actor, progress)
+        except InputError as error:
+            if f"{copy.parent}/" not in str(error):
+                raise
+            said = str(error).replace(f"{copy.parent}/part/", f"{copy.parent}/").replace(str(copy), str(path))
+            raise (Unanswered(said, error.answers) if isinstance(error, Unanswered) else type(error)(said)) from error
 
 
 _SAMPLE = 2**20  # bytes of a larger file of lines by which the questions are found before it is read whole
@@ -131,14 +162,14 @@ def _answered(found: Incident, copy: Path, digest: str, given: dict[str, Any], a
     answers: list[Answer] = []
     error = None
     if (part := _part(copy)) is not None:
-        answers = [item for item in _asked(found, part, given, [], None)[0] if item.option != "--rejected"]
+        answers = [item for item in _asked(found, part, copy, given, [], None)[0] if item.option != "--rejected"]
     if not answers:
         try:
             return _read(found, copy, digest, given, actor, progress)
         except InputError as refusal:
-            answers, error = _asked(found, copy, given, [], refusal)
+            answers, error = _asked(found, copy, copy, given, [], refusal)
     else:
-        answers, error = _asked(found, copy, given, answers, None)
+        answers, error = _asked(found, copy, copy, given, answers, None)
     if error is not None:
         raise error
     listed = [f"{copy.name}: add {item.option} {item.value}: {item.why}" for item in answers]
@@ -162,9 +193,9 @@ def _part(path: Path) -> Path | None:
 
 
 def _asked(
-    found: Incident, path: Path, given: Mapping[str, Any], answers: list[Answer], error: InputError | None
+    found: Incident, path: Path, whole: Path, given: Mapping[str, Any], answers: list[Answer], error: InputError | None
 ) -> tuple[list[Answer], InputError | None]:
-    """Return the answers that a file needs, and what is still wrong with all of them given."""
+    """Return the answers that a file, or the beginning of the whole of it, needs, and what is still wrong with them."""
     for _ in range(_ROUNDS):
         now = answered(given, answers)
         try:
@@ -173,7 +204,7 @@ def _asked(
                 return answers, None
         except InputError as refusal:
             error = refusal
-        more = ask(error, path.name, now, found, _beginning(path, now))
+        more = ask(error, whole, now, found, _beginning(path, now))
         known = {(item.option, item.value.partition("=")[0]) for item in answers}
         more = [item for item in more if (item.option, item.value.partition("=")[0]) not in known]
         if not more:
@@ -186,6 +217,7 @@ def _tried(found: Incident, path: Path, given: Mapping[str, Any]) -> None:
     """Raise what is wrong with a file as it is described."""
     entry = described(path, given)
     source = checked({"id": _default_id(path, entry["reader"]), "file": path.name} | entry)
+    _joined(found, source, path, given)
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         attempt(source, path, found.file.as_of, None, False, Path(folder))
 
@@ -206,24 +238,41 @@ def _read(found: Incident, copy: Path, digest: str, given: dict[str, Any], actor
     """Try the copy of an export; when it can be read, move it to its place and describe it."""
     entry = described(copy, given)
     source = checked({"id": given.get("id") or _default_id(copy, entry["reader"]), "file": copy.name} | entry)
-    joined = None if given.get("id") else next((item for item in found.file.sources if _alike(item, source)), None)
+    joined = _joined(found, source, copy, given)
     name = _free_name(found, copy, digest)
     taken = [item.id for item in found.file.sources]
     if joined is None and given.get("id") in taken:
         raise InputError(f"incident.yaml: source {given['id']!r} is there already; choose another --as")
     own = joined.id if joined else _unused(source.id, taken)
     source = source.model_copy(update={"id": own, "file": [name]})
-    old = tables(found) if joined is None else None
+    # Where events came back before, the reports of other sources may change: all are read again.
+    alone = joined is None and not any(item.reader in returned.READERS for item in found.file.sources)
+    old = tables(found) if alone else None
     trial = attempt(source, copy, found.file.as_of, old, progress, copy.parent.parent)
     if joined is not None:
-        source = joined.model_copy(update={"file": [*joined.file, name]})
+        source = _with(joined, name, source.time.year)
     _write(found, copy, name, source, joined, entry, actor)
     if old is not None:
         keep(found, source, digest, trial, old)
     said = f"{name}: read as {source.reader}; " + (
         f"further piece of source {source.id}" if joined else f"new source {source.id}"
     )
-    return Added(source, said, trial.report, trial.times)
+    return Added(source, said, trial.report, trial.times, found.file.windows)
+
+
+def _joined(found: Incident, source: Source, path: Path, given: Mapping[str, Any]) -> Source | None:
+    """Return the source that an export is a further piece of; raise if its year cannot be that of such a piece."""
+    joined = None if given.get("id") else next((item for item in found.file.sources if _alike(item, source)), None)
+    if joined is not None:
+        years.check_piece(path, source, found.file.as_of, joined, {name: found.path(name) for name in joined.file})
+    return joined
+
+
+def _with(source: Source, name: str, year: Any) -> Source:
+    """Return a source with a further file, and with the year of each of its files where its times name none."""
+    known = source.time.year if isinstance(source.time.year, dict) else dict.fromkeys(source.file, source.time.year)
+    time = source.time.model_copy(update={"year": {**known, name: year}}) if year is not None else source.time
+    return source.model_copy(update={"file": [*source.file, name], "time": time})
 
 
 def _same(found: Incident, name: str, digest: str) -> bool:
@@ -235,8 +284,12 @@ def _same(found: Incident, name: str, digest: str) -> bool:
 
 def _alike(one: Source, other: Source) -> bool:
     """Return whether two sources read their files in the same way."""
-    apart = {"id", "file", "note", "rejected", "clock", "required"}
-    return one.model_dump(exclude=apart) == other.model_dump(exclude=apart)
+    dumps = [
+        source.model_dump(exclude={"id", "file", "note", "rejected", "clock", "required"}) for source in (one, other)
+    ]
+    for dump in dumps:  # the years of pieces may differ
+        dump["time"]["year"] = dump["time"]["year"] is not None
+    return dumps[0] == dumps[1]
 
 
 def _free_name(found: Incident, path: Path, digest: str) -> str:
@@ -270,6 +323,8 @@ def _write(
     else:
         place = [item.id for item in found.file.sources].index(joined.id)
         text = yamledit.replace(text, ("sources", place, "file"), source.file)
+        if source.time.year is not None:
+            text = yamledit.replace(text, ("sources", place, "time", "year"), source.time.year)
         if entry.get("rejected"):
             text = yamledit.replace(text, ("sources", place, "rejected"), joined.rejected + entry["rejected"])
     target = found.path(name)

@@ -26,7 +26,7 @@ from rca.errors import InputError
 from rca.incident import Incident
 from rca.sources.stored import KEYS
 
-__all__ = ["LIST", "believed", "current", "keep", "workplace"]
+__all__ = ["LIST", "believed", "current", "keep", "leftovers", "workplace"]
 
 LIST = "import.json"
 
@@ -78,21 +78,88 @@ def workplace(folder: Path) -> Iterator[Path]:
     folder : Path
         The incident folder: the new one is in its ``derived/``, or where that cannot be written in the user's cache
         folder, or in a temporary one, of which nothing can be kept.
+
+    Notes
+    -----
+    The folder is locked until the block ends or the process is gone. What killed processes left in these places
+    is removed first (`leftovers`), with the copies of exports in it.
     """
-    work = None
+    work, handle = None, -1
     for top in (folder / "derived", _home() / "derived"):
         with contextlib.suppress(OSError):
             top.mkdir(parents=True, exist_ok=True)
-            work = Path(tempfile.mkdtemp(prefix=".", suffix=".part", dir=top))
+            for old in _parts(top):
+                if (held := _taken(old)) >= 0:
+                    shutil.rmtree(old, ignore_errors=True)
+                    os.close(held)
+            work, handle = _locked_part(top)
             break
     work = work or Path(tempfile.mkdtemp(prefix="rca-"))
     try:
         yield work
     finally:
         shutil.rmtree(work, ignore_errors=True)
+        if handle >= 0:
+            os.close(handle)
         if work.parent.name == "derived":
             with contextlib.suppress(OSError):  # not empty: something is kept
                 work.parent.rmdir()
+
+
+def leftovers(folder: str | Path) -> list[str]:
+    """Return what killed processes left in an incident folder: unfinished tables, with copies of exports.
+
+    Parameters
+    ----------
+    folder : str or Path
+        The incident folder.
+
+    Returns
+    -------
+    list of str
+        Paths in the folder, sorted. Those that a process works in are not among them; nor is any on a system without
+        POSIX locks. The next import removes them.
+    """
+    top = Path(folder)
+    found = []
+    for path in _parts(top / "derived"):
+        if (held := _taken(path)) >= 0:
+            os.close(held)
+            found.append(path.relative_to(top).as_posix())
+    return found
+
+
+def _parts(top: Path) -> list[Path]:
+    return sorted(path for path in top.glob(".*.part") if path.is_dir() and not path.is_symlink())
+
+
+def _locked_part(top: Path) -> tuple[Path, int]:
+    """Return a new folder, and the handle whose lock says that it is in use (-1 where there are no locks)."""
+    while True:
+        work = Path(tempfile.mkdtemp(prefix=".", suffix=".part", dir=top))
+        handle = _taken(work, wait=True)
+        if work.exists():
+            return work, handle
+        if handle >= 0:  # another process took it for a leftover before it was locked
+            os.close(handle)
+
+
+def _taken(folder: Path, *, wait: bool = False) -> int:
+    """Lock a folder that no process works in, and return the handle that holds the lock; -1 when one does."""
+    try:
+        import fcntl
+    except ImportError:
+        return -1
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return -1
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except OSError:
+        os.close(handle)
+        return -1
+    return handle
 
 
 def keep(incident: Incident, work: Path, facts: dict[str, Any]) -> None:

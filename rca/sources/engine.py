@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain, islice
@@ -15,7 +16,7 @@ from rca import files, schema, times, vocabulary
 from rca.errors import InputError, UnknownName, did_you_mean, raise_all, shorten
 from rca.incident.model import Source
 from rca.progress import track
-from rca.sources import batches, formats
+from rca.sources import batches, formats, years
 from rca.sources.itemrows import from_items
 from rca.sources.items import Item, Reject
 from rca.sources.mapping import Plan
@@ -45,7 +46,7 @@ class Imported:
     kept : dict of str to int
         Table -> rows made of them, before equal ones are folded.
     undated, disordered : int
-        Rows without a time; rows that stand after a later one in their file.
+        Rows without a time; rows that stand after a later one of the same file, member of an archive, or series.
     first, last : int or None
         Nanoseconds since 1970.
     last_position : dict of str to int
@@ -103,16 +104,17 @@ def import_source(
         Everything that is wrong with the source, a few rows of each kind.
     """
     done = Imported(source)
+    years.check(source, paths, as_of)
     for name, path in paths.items():
         files.check_plain(path)
         before = done.tally.rows
         rejected = len(done.tally.rejects), done.tally.rejected
-        newest = NOT_A_TIME
+        newest: dict[str, int] = {}
         for table, rows, places in track(_tables(source, name, path, duck, done), name, progress=progress):
             if rows.num_rows:
                 rows = _corrected(rows, source)
                 _late(rows, places, name, done, as_of)
-                newest = _look(rows, table, name, done, newest)
+                _look(rows, table, places, done, newest)
                 runs[table].add(rows, name)
         done.last_position.setdefault(name, 0)
         done.tally.rejects[rejected[0] :] = [
@@ -136,7 +138,7 @@ def _tables(source: Source, name: str, path: Path, duck: Any, done: Imported) ->
         done.unmapped += _nothing_for(plan, name, done)
         return
     form = formats.get(source.reader)
-    items = _followed(form.read(path, source), name, done)
+    items = _followed(form.read(path, source.of(name)), name, done)
     for item in items:
         # no list of items: of thousands that live at once, the garbage collector takes a quarter of the time
         piece = chain([item], islice(items, _PIECE - 1))
@@ -214,11 +216,14 @@ def _late(rows: pa.Table, places: Any, name: str, done: Imported, as_of: pd.Time
             done.late.append(f"{name}: {places[int(row)]}: later ({shown})")
 
 
-def _look(rows: pa.Table, table: str, name: str, done: Imported, newest: int) -> int:
-    """Count what a report says about some rows; return the latest time so far, for the next rows."""
+_PLACE = re.compile(r"(?: ?\b(?:line|row|item|step) \d+.*|\d+)$")  # what differs between records of one list
+
+
+def _look(rows: pa.Table, table: str, places: Any, done: Imported, newest: dict[str, int]) -> None:
+    """Count what a report says about some rows; `newest` has the latest time so far of each series, and grows."""
     done.kept[table] = done.kept.get(table, 0) + rows.num_rows
     if "time_ns" not in rows.column_names:
-        return newest
+        return
     ns = rows.column("time_ns").fill_null(NOT_A_TIME).to_numpy()
     known = ns[ns != NOT_A_TIME]
     if table == "events":
@@ -238,12 +243,30 @@ def _look(rows: pa.Table, table: str, name: str, done: Imported, newest: int) ->
     else:
         done.undated += int((ns == NOT_A_TIME).sum()) if table == "metrics" else 0
     if not len(known):
-        return newest
+        return
     done.first = min(int(known.min()), done.first if done.first is not None else int(known.min()))
     done.last = max(int(known.max()), done.last if done.last is not None else int(known.max()))
-    running = np.maximum.accumulate(np.concatenate([[newest], known]))
-    done.disordered += int((known < running[:-1]).sum())
-    return int(running[-1])
+    for name, own in _series(rows, table, places, ns):
+        running = np.maximum.accumulate(np.concatenate([[newest.get(name, NOT_A_TIME)], own]))
+        done.disordered += int((own < running[:-1]).sum())
+        newest[name] = int(running[-1])
+
+
+def _series(rows: pa.Table, table: str, places: Any, ns: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the known times of each part of a file that has an order of its own, with its name.
+
+    That is one metric of one system, as its run or answer has it; one member of an archive or one list, as the places
+    of its records say; else the file.
+    """
+    label = pd.Series("", range(rows.num_rows))
+    if isinstance(places, list):  # the places of records within a document or archive; those of a plain table are lines
+        label = pd.Series([_PLACE.sub("", place) for place in places])
+    if table == "metrics":
+        label += rows.column("system").to_pandas().astype(str) + "\0" + rows.column("metric").to_pandas().astype(str)
+    for name, own in label.groupby(label, sort=False).indices.items():
+        known = ns[own]
+        if (known != NOT_A_TIME).any():
+            yield f"{table} {name}", known[known != NOT_A_TIME]
 
 
 def _check(done: Imported, as_of: pd.Timestamp) -> None:

@@ -80,9 +80,10 @@ def to_timesketch(events: pd.DataFrame, path: str | Path) -> Path:
     ``@``, a tab or a line end) gets an apostrophe before it, and the column ``rca_quoted`` names the columns of that
     row in which this was done, so that reading takes off just these. In JSON lines texts are as they are.
 
-    What read back is the same: times with their text and basis, system, kind, severity, message, actor, ref, trace_id,
-    attributes, count. The other columns describe the former import (source, position, locator, hash, offset, id); they
-    stand in the attribute ``exported``.
+    What read back is the same: the id, times with their text and basis, offset, system, kind, severity, message, actor,
+    ref, trace_id, attributes, count. The other columns describe the new import (source, position, locator, hash); what
+    they were stands in the attribute ``exported``. In the incident that it was exported from, an event that still
+    tells the same is not added again.
 
     Examples
     --------

@@ -163,12 +163,12 @@ def _event(row: dict[str, Any], fields: Mapping[str, Any], item: Item, file: str
     tally.kinds.setdefault(row["kind"], f"{file} {item.locator}")
     tally.bases.add(moment.basis)
     row |= {
-        "event_id": int.from_bytes(own[_BEGIN], "big") ^ mask,
+        "event_id": int(fields["event_id"], 16) if "event_id" in fields else int.from_bytes(own[_BEGIN], "big") ^ mask,
         "raw_sha256": digest,
         "time_text": _text(moment.text),
         "zone_basis": moment.basis,
-        "offset_ns": 0,
-        "offset_method": "",
+        "offset_ns": fields.get("offset", 0),
+        "offset_method": fields.get("offset_method", ""),
         "severity": number if number is None or 1 <= number <= 24 else None,
         "message": row["message"] or "(no text)",
         "attributes": object_text(attributes) if attributes else "",

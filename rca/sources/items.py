@@ -21,7 +21,7 @@ from rca.errors import InputError
 from rca.incident.model import Source
 from rca.times import Moment
 
-__all__ = ["Format", "Head", "Item", "Reject", "each", "edge", "event", "metric", "span"]
+__all__ = ["Format", "Head", "Item", "Reject", "Stretch", "each", "edge", "event", "metric", "span"]
 
 # Made once: json.dumps makes one for each call, which costs more than a short record.
 _JSON = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str)
@@ -58,6 +58,17 @@ class Item(NamedTuple):
     locator: str
     native_id: str = ""
     other: Mapping[str, Any] | None = None
+
+
+class Stretch(NamedTuple):
+    """The first and last time in a file that name no year: year since the first line's, month, day, ``HH:MM:SS``.
+
+    `leaps` are the years, since the first line's, that have a 29th of February.
+    """
+
+    first: tuple[int, int, int, str]
+    last: tuple[int, int, int, str]
+    leaps: frozenset[int]
 
 
 class Reject(NamedTuple):
@@ -116,6 +127,9 @@ class Format:
         The tables that it fills.
     notes : str
         What it cannot know, for the user.
+    stretch : callable, optional
+        Of a format whose times write no year: ``stretch(path)`` returns the `Stretch` of these in a file, None where
+        it has none. The year of the first in the file is ``source.time.year``.
     """
 
     name: str
@@ -125,6 +139,7 @@ class Format:
     recognise: Callable[[Head], bool]
     tables: tuple[str, ...] = ("events",)
     notes: str = ""
+    stretch: Callable[[Path], Stretch | None] | None = None
 
     def __post_init__(self) -> None:
         """Let `read` take the repeated hour in both ways; a format cannot forget it."""
@@ -202,9 +217,10 @@ def metric(place: tuple[int, str], raw: Any, *, time: Moment, system: str, metri
     return Item("metrics", {"time": time, "system": system, "metric": metric, "value": value}, raw, *place)
 
 
-def edge(place: tuple[int, str], raw: Any, *, cause: str, effect: str) -> Item:
-    """Return a row of ``dependencies``: a fault in `cause` can reach `effect`."""
-    return Item("dependencies", {"cause": cause, "effect": effect}, raw, *place)
+def edge(place: tuple[int, str], raw: Any, *, cause: str, effect: str, kinds: tuple[str, str] = ("", "")) -> Item:
+    """Return a row of ``dependencies``: a fault in `cause` can reach `effect`; `kinds` says what the two are."""
+    fields = {"cause": cause, "effect": effect, "cause_kind": kinds[0], "effect_kind": kinds[1]}
+    return Item("dependencies", fields, raw, *place)
 
 
 def span(place: tuple[int, str], raw: Any, **fields: Any) -> Item:

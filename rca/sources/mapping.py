@@ -26,7 +26,7 @@ MAPPABLE: Mapping[str, tuple[str, ...]] = {
         "trace_id",
     ),
     "metrics": ("time", "system", "metric", "value"),
-    "dependencies": ("cause", "effect"),
+    "dependencies": ("cause", "effect", "cause_kind", "effect_kind", "fallback"),
     "spans": ("trace_id", "span_id", "parent_id", "system", "name", "time", "status"),
 }  # fmt: skip
 _EPOCH = {"epoch_s": 10**9, "epoch_ms": 10**6, "epoch_us": 10**3, "epoch_ns": 1}

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -14,6 +15,8 @@ import pandas as pd
 from rca import times, vocabulary
 from rca.errors import InputError
 from rca.incident import Incident
+from rca.incident.model import Source
+from rca.sources import recognise, years
 
 __all__ = ["Answer", "Unanswered", "answered", "ask", "known_kind", "time_field", "time_form"]
 
@@ -70,7 +73,7 @@ class Unanswered(InputError):
 
 
 def ask(
-    error: InputError, name: str, given: Mapping[str, Any], found: Incident, records: Sequence[Mapping[str, Any]]
+    error: InputError, path: Path, given: Mapping[str, Any], found: Incident, records: Sequence[Mapping[str, Any]]
 ) -> list[Answer]:
     """Return the questions that a refusal stands for, with guesses; none when only another file or edit helps.
 
@@ -78,8 +81,8 @@ def ask(
     ----------
     error : InputError
         Why the export cannot be read as it is described.
-    name : str
-        Name of the file.
+    path : Path
+        The file, for its name, and for the last of its times where they name no year.
     given : mapping
         What is known, as for `rca.sources.adding.add`.
     found : Incident
@@ -92,10 +95,12 @@ def ask(
     if match := re.search(r"may be (\w+) or .*; say which with --reader", said):
         out.append(Answer("--reader", match[1], "its format: several take it for theirs; this is the first of them"))
     if "say --kind" in said or "has nothing for 'kind'" in said:
-        out.append(_kind(name, records))
+        out.append(_kind(path.name, records))
     out += _columns(said, given, found, records)
-    if "has no year" in said:
-        out.append(Answer("--year", f"{found.file.as_of:%Y}", "the year of the first time; guess: that of as_of"))
+    if "has no year" in said or (given.get("time", {}).get("year") and ": later (" in said):
+        out += _year(said, path, given, found)
+    if match := re.search(r"add --year (\d+): (.*)", said):
+        out.append(Answer("--year", match[1], match[2]))
     if not out and (answer := _form(said, given, found, records)):
         out.append(answer)
     if "has no time zone" in said and not given.get("time", {}).get("zone"):
@@ -128,6 +133,23 @@ def answered(given: Mapping[str, Any], answers: Iterable[Answer]) -> dict[str, A
         else:
             out[name] = int(value) if name == "rejected" else value
     return out
+
+
+def _year(said: str, path: Path, given: Mapping[str, Any], found: Incident) -> Iterable[Answer]:
+    """Yield the year of the first time: the latest that is possible, or that in which it is nearest to its like."""
+    reader = given.get("reader") or recognise.reader(recognise.head(path))
+    zone = given.get("time", {}).get("zone") or _zone("", found).value
+    source = Source.model_validate({"id": "x", "file": path.name, "reader": reader, "time": {"zone": zone}})
+    others = [] if given.get("id") else [
+        part
+        for item in found.file.sources
+        if item.reader == reader
+        for part in years.spans(item, {name: found.path(name) for name in item.file})
+    ]  # fmt: skip
+    year = years.nearest(path, source, found.file.as_of, others)
+    if year is not None and year != given.get("time", {}).get("year"):
+        why = "nearest to the files of its kind that are there" if others else "the latest"
+        yield Answer("--year", str(year), f"the year of the first time; guess: {why}, with no time after as_of")
 
 
 def _kind(name: str, records: Sequence[Mapping[str, Any]]) -> Answer:
@@ -239,7 +261,7 @@ def _form(said: str, given: Mapping[str, Any], found: Incident, records: Sequenc
 
 
 def _zone(said: str, found: Incident) -> Answer:
-    line = next(line for line in said.splitlines() if "has no time zone" in line)
+    line = next((line for line in said.splitlines() if "has no time zone" in line), "")
     asked = f"the zone of the clock that wrote {line.partition(' has no time zone')[0]}"
     zones = Counter(source.time.zone for source in found.file.sources if source.time.zone)
     if zones:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from rca import schema, times
 from rca.errors import RcaError, UnknownName, did_you_mean, raise_all, shorten
 from rca.incident import Incident
 from rca.progress import track
-from rca.sources import batches, derived, references, spans
+from rca.sources import batches, derived, references, returned, spans
 from rca.sources.engine import Imported, import_source
 from rca.sources.runs import Runs
 from rca.sources.stored import KEYS, connection, frame, frugal
@@ -61,6 +61,8 @@ class Records:
         zone, clock, notes.
     systems : tuple of str
         Every system that is declared, or that spans, events or metrics name.
+    kinds : dict of str to str
+        Declared system -> its kind; goes before what the dependencies say.
     notes : tuple of str
         What was left unclear, in sentences.
     """
@@ -71,6 +73,7 @@ class Records:
     reports: pd.DataFrame
     systems: tuple[str, ...]
     notes: tuple[str, ...]
+    kinds: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -153,9 +156,15 @@ def _import(incident: Incident, work: Path, progress: bool) -> dict[str, Any]:
             table: one.merge(work / f"{table}.parquet")
             for (table, one), _ in zip(runs.items(), track(names, "sorting", progress=progress), strict=True)
         }
-    conflicts = runs["events"].conflicts
+        back = [source.id for source in incident.file.sources if source.reader in returned.READERS]
+        settled = returned.settle(work / "events.parquet", back)
     reports = [
-        report(item, {table: counts.get(item.source.id, 0) for table, counts in kept.items()}, conflicts)
+        report(
+            item,
+            {table: counts.get(item.source.id, 0) for table, counts in kept.items()},
+            runs["events"],
+            settled.get(item.source.id),
+        )
         for item in done
     ]
     return facts(reports, {name: position for item in done for name, position in item.last_position.items()})
@@ -172,9 +181,14 @@ def _plain(item: ImportReport) -> dict[str, Any]:
     return out | {name: None if pd.isna(out[name]) else out[name].isoformat() for name in ("first", "last")}
 
 
-def report(done: Imported, kept: dict[str, int], conflicts: Mapping[str, int]) -> ImportReport:
-    """Return the import report of one source; `kept` is the rows kept by table, `conflicts` those of `Runs`."""
+def report(done: Imported, kept: dict[str, int], events: Runs, settled: returned.Settled | None = None) -> ImportReport:
+    """Return the import report of one source.
+
+    `kept` is the rows kept by table, `events` the runs of that table, `settled` what became of events that came back.
+    """
     source, tally = done.source, done.tally
+    settled = settled or returned.Settled(0, 0)
+    kept = kept | {"events": kept.get("events", 0) - settled.same}
     made = sum(done.kept.values())
     bases = [basis for basis in ("explicit", "declared", "assumed") if basis in tally.bases]
     zone = source.time.zone or "as written"
@@ -193,12 +207,24 @@ def report(done: Imported, kept: dict[str, int], conflicts: Mapping[str, int]) -
         last=pd.Timestamp(done.last, unit="ns", tz="UTC") if done.last is not None else pd.NaT,
         zone=f"{zone} ({', '.join(bases)})" if bases else zone,
         clock=f"{clock.offset:+g} s taken off" if clock else "as written",
-        notes=tuple(_notes(done, conflicts.get(source.id, 0))),
+        notes=(
+            *_came_back(settled),
+            *_notes(done, events.conflicts.get(source.id, 0), events.unsure.get(source.id, 0)),
+        ),
     )
 
 
-def _notes(done: Imported, conflicts: int) -> Iterable[str]:
+def _came_back(settled: returned.Settled) -> Iterable[str]:
+    if settled.same:
+        yield f"{settled.same} events are those of other sources that were exported; they are not added again"
+    if settled.other:
+        yield f"{settled.other} exported events tell something else than the events with their ids; both are kept"
+
+
+def _notes(done: Imported, conflicts: int, unsure: int) -> Iterable[str]:
     tally = done.tally
+    if unsure:
+        yield f"files meet within equal records of one time; up to {unsure} more of these may have happened"
     if conflicts:
         yield f"{conflicts} ids stand for records of different content; of each the latest state told is kept"
     if tally.words:
@@ -272,8 +298,11 @@ def _join(incident: Incident, stored: Stored, events: pd.DataFrame, notes: list[
     metrics, listed, traces = (stored.frame(name) for name in ("metrics", "dependencies", "spans"))
     from_spans, span_notes = spans.dependencies(traces)
     declared = pd.DataFrame(
-        [{"cause": edge.cause, "effect": edge.effect, "basis": "declared"} for edge in incident.file.dependencies],
-        columns=["cause", "effect", "basis"],
+        [
+            {"cause": edge.cause, "effect": edge.effect, "fallback": edge.fallback, "basis": "declared"}
+            for edge in incident.file.dependencies
+        ],
+        columns=["cause", "effect", "fallback", "basis"],
     ).assign(source="incident.yaml")
     own = [system.id for system in incident.file.systems]
     seen = {name for table in (traces, metrics, events) for name in table["system"].unique()} - {""}
@@ -299,7 +328,10 @@ def _join(incident: Incident, stored: Stored, events: pd.DataFrame, notes: list[
     ]
     notes += [f"{row.source}: {row.undated} rows have no time" for row in reports.itertuples() if row.undated]
     notes += _repeated(metrics)
-    return Records(events, metrics, edges, reports, systems, tuple(notes))
+    kinds: dict[str, str] = {
+        system.id: system.kind for system in incident.file.systems if "kind" in system.model_fields_set
+    }
+    return Records(events, metrics, edges, reports, systems, tuple(notes), kinds)
 
 
 def _repeated(metrics: pd.DataFrame) -> list[str]:

@@ -5,12 +5,11 @@ cut at the same points in time, so that the rows of one slice fit into memory an
 stand in the same slice. There they are folded into one.
 
 Records with one id of their own and different content are states of one thing, as exports made at different
-times hold them. Which of them is kept depends on what they say, never on the order of files: see `_rank`.
+times hold them. Which of them is kept depends on what they say, never on the order of files: see `rca.sources.states`.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -19,31 +18,25 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from rca import times
-from rca.errors import InputError
+from rca.sources.pieces import Piece, joined, meetings, offsets
 from rca.sources.rows import source_mask
+from rca.sources.states import ranks
 from rca.sources.stored import KEYS, NEVER, arrow_schema
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Runs"]
+__all__ = ["Runs", "writing"]
 
 SLICE = 200_000  # rows of a slice, about
 PART = 2_000_000  # ids that are held at once while looking for states with different times
 _EVERY = 64  # of how many rows one is looked at to choose the cuts
 _RANDOM = ("event_id", "raw_sha256")  # nothing to compress
 _ASKED = ("time_ns", "system", "kind", "severity", "source", "count", "metric")  # columns that queries choose by
-_STATES = ("raw_sha256", "attributes", "message", "system", "actor", "ref", "kind")  # in which states may differ
-_EARLIEST = ("edited", "deleted", "ends_at")  # attributes that say when a later state overwrote this one
-_LATEST = (
-    "modified",
-    "_version",
-    "latest_reply",
-)  # attributes that number the states of a record that is replaced as a whole
 _FEW = (  # columns in which few values occur many times
     "source", "system", "kind", "zone_basis", "offset_method", "metric", "basis", "cause", "effect", "status", "actor",
     "name", "severity", "count", "offset_ns", "time_end_ns", "time_earliest_ns", "time_latest_ns", "ref",
+    "cause_kind", "effect_kind", "fallback",
 )  # fmt: skip
 _ORDER = {
     "events": ("time_ns", "source", "position", "event_id"),
@@ -74,6 +67,11 @@ class Runs:
         self.named = 0  # rows that are known by an id of their own, not by their content
         self.moved: Any = np.array([], dtype="uint64")  # ids whose states have different times
         self.conflicts: dict[str, int] = {}  # source -> ids that stand for records of different content
+        self.unsure: dict[str, int] = {}  # source -> how many more records may have happened where its files meet
+        self.pieces: dict[tuple[str, str], Piece] = {}  # (source, file)
+        self.sources: list[str] = []  # of each run
+        self.offsets: dict[tuple[str, str], int] = {}
+        self.meetings: dict[str, dict[int, tuple[list[str], list[str], list[str]]]] = {}
 
     def add(self, rows: pa.Table, file: str) -> None:
         """Write a run; `file` names the file that the rows come from."""
@@ -89,20 +87,30 @@ class Runs:
         with pa.OSFile(str(self._path(len(self.files))), "wb") as sink, pa.ipc.new_file(sink, self.schema) as writer:
             writer.write_table(rows.combine_chunks())
         self.files.append(file)
+        self.sources.append(rows.column("source")[0].as_py() if file else "")
+        if file and self.table == "events":
+            self._note_piece(rows, key, file)
         self.samples.append(key[::_EVERY])
         self.spans.append((int(key[0]), int(key[-1])))
         self.rows += rows.num_rows
         self.named += int(_named(rows).sum()) if self.table == "events" else 0
+
+    def _note_piece(self, rows: pa.Table, key: Any, file: str) -> None:
+        known = key[key != NEVER]
+        first, last = (int(known[0]), int(known[-1])) if len(known) else (NEVER, -NEVER)
+        end = int(rows.column("position").to_numpy().max())
+        self.pieces.setdefault((self.sources[-1], file), Piece(first, last, end)).add(first, last, end)
 
     def merge(self, path: Path) -> dict[str, int]:
         """Write the table to a Parquet file, sorted, equal rows folded; return the rows kept by source."""
         from pyarrow import parquet
 
         kept: dict[str, int] = {}
+        self.offsets, self.meetings = offsets(self.pieces), meetings(self.pieces)
         cuts = list(self._cuts())
         if self.named and len(cuts) > 1:
             self._gather_moved()
-        with parquet.ParquetWriter(path, self.schema, **_writing(self.schema)) as writer:
+        with parquet.ParquetWriter(path, self.schema, **writing(self.schema)) as writer:
             for low, high in cuts:
                 rows = self._folded(list(self._between(low, high)))
                 if rows.num_rows:
@@ -187,7 +195,7 @@ class Runs:
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        rows = pa.concat_tables([part for _, part in runs]) if runs else self.schema.empty_table()
+        rows = pa.concat_tables([self._placed(*run) for run in runs]) if runs else self.schema.empty_table()
         keys = [*KEYS[self.table], "source"]
         if rows.num_rows < 2:
             return rows
@@ -199,14 +207,50 @@ class Runs:
             doubled = doubled.assign(file=names[again], row=np.flatnonzero(again))
             if self.table == "events":
                 own = rows.filter(pa.array(again))
-                doubled = doubled.assign(named=_named(own), rank=_ranks(own))
+                doubled = doubled.assign(named=_named(own), rank=ranks(own))
             self._note_conflicts(doubled)
-            rows, keep = _fold(rows, keys, again, doubled)
+            rows, keep = _fold(
+                rows, keys, again, doubled, self._met(rows, names, again) if self.table == "events" else {}
+            )
         by = [(name, "ascending") for name in _ORDER[self.table]]
         order = pc.sort_indices(rows.select(_ORDER[self.table]), by)
         if keep is not None:
             order = order.filter(pa.array(keep).take(order))
         return rows.take(order)
+
+    def _placed(self, number: int, rows: pa.Table) -> pa.Table:
+        """Return rows of a run with their positions in the source, in which files follow each other in time."""
+        import pyarrow as pa
+
+        shift = self.offsets.get((self.sources[number], self.files[number]), 0) if self.files[number] else 0
+        if not shift:
+            return rows
+        positions = pa.array(rows.column("position").to_numpy() + shift)
+        return rows.set_column(rows.column_names.index("position"), "position", positions)
+
+    def _met(self, rows: pa.Table, names: Any, again: Any) -> dict[tuple[int, str], int]:
+        """Return how often records happened at the times at which files of a source meet: (id, source) -> count."""
+        import pyarrow.compute as pc
+
+        out: dict[tuple[int, str], int] = {}
+        stamps = self._times(rows)
+        there = set(np.unique(stamps[again]).tolist()) if self.meetings else set()
+        for source, met in self.meetings.items():
+            for time in there & met.keys():
+                here = (stamps == time) & pc.equal(rows.column("source"), source).to_numpy(zero_copy_only=False)
+                chosen = np.flatnonzero(here)
+                part = rows.take(chosen)
+                own = _named(part)
+                table = _keyed(part, ["event_id", "count", "position"]).assign(file=names[chosen])[~own]
+                parts = {
+                    str(file): list(zip(one["event_id"].tolist(), one["count"].tolist(), strict=True))
+                    for file, one in table.sort_values("position", kind="stable").groupby("file")
+                }
+                found = joined(*([parts[file] for file in files if file in parts] for files in met[time]))
+                if found is not None:
+                    out |= {(event, source): count for event, count in found[0].items()}
+                    self.unsure[source] = self.unsure.get(source, 0) + found[1]
+        return out
 
     def _looked_at(self) -> list[str]:
         more = [name for name in ("position", "count", "raw_sha256") if name in self.schema.names]
@@ -221,7 +265,7 @@ class Runs:
                     self.conflicts[str(source)] = self.conflicts.get(str(source), 0) + int(number)
 
 
-def _writing(stored: pa.Schema) -> dict[str, Any]:
+def writing(stored: pa.Schema) -> dict[str, Any]:
     """Return how the columns of a table are written: in this way a million events cost a quarter less."""
     names = stored.names
     return {
@@ -253,18 +297,21 @@ def _keyed(rows: pa.Table, columns: list[str]) -> pd.DataFrame:
     )
 
 
-def _fold(rows: pa.Table, keys: list[str], again: Any, doubled: pd.DataFrame) -> tuple[pa.Table, Any]:
+def _fold(
+    rows: pa.Table, keys: list[str], again: Any, doubled: pd.DataFrame, met: dict[tuple[int, str], int]
+) -> tuple[pa.Table, Any]:
     """Return rows, each with its number in the file that has most of them, and which of them are the first of a key.
 
     The number is the largest that one file has, not the sum: pieces of an export that overlap hold the same record
-    once each, while a record that a system wrote three times stands three times in one file. A record with an id of
+    once each, while a record that a system wrote three times stands three times in one file. Where files meet, `met`
+    says it: (id, source) -> number. A record with an id of
     its own happened once, however often it was sent; what it counts itself is the largest of its states. An edge is
     not a record: how often its ends are named depends on how an export was cut, so the largest count of a row is kept.
     """
     import pyarrow as pa
 
     if "position" in doubled:
-        doubled = doubled.sort_values(["rank", "file", "position"], kind="stable")
+        doubled = doubled.sort_values(["rank", "position"], kind="stable")
     first = doubled.drop_duplicates(keys)
     keep = ~again
     keep[first["row"]] = True
@@ -275,7 +322,11 @@ def _fold(rows: pa.Table, keys: list[str], again: Any, doubled: pd.DataFrame) ->
         once = doubled[~repeated].groupby(groups)["count"].max()
         most = pd.concat([by_file, once]).groupby(keys).max().rename("most")
         counts = rows.column("count").to_numpy().copy()
-        counts[first["row"]] = first.join(most, on=keys)["most"].to_numpy()
+        found = first.join(most, on=keys)["most"].to_numpy().copy()
+        if met:
+            ids = zip(*(first[name] for name in keys), strict=True)
+            found = np.array([met.get(key, number) for key, number in zip(ids, found, strict=True)])
+        counts[first["row"]] = found
         rows = rows.set_column(rows.column_names.index("count"), "count", pa.array(counts))
     return rows, keep
 
@@ -287,74 +338,3 @@ def _named(rows: pa.Table) -> Any:
     sources = rows.column("source").combine_chunks().dictionary_encode()
     masks = np.array([source_mask(name) for name in sources.dictionary.to_pylist()], dtype="uint64")
     return rows.column("event_id").to_numpy() != (hashes.astype("uint64") ^ masks[sources.indices.to_numpy()])
-
-
-def _ranks(rows: pa.Table) -> Any:
-    """Return the rank of each of some rows among those of its id; 0 where they are all the same."""
-    import pyarrow as pa
-
-    by = ["event_id", "source"]
-    looked = rows.select([*by, *_STATES])
-    kinds = looked.group_by(by).aggregate([(name, "count_distinct") for name in _STATES])
-    several = np.zeros(kinds.num_rows, dtype=bool)
-    for name in _STATES:
-        several |= kinds.column(f"{name}_count_distinct").to_numpy() > 1
-    ranks = np.zeros(rows.num_rows, dtype="int64")
-    contested = np.isin(rows.column("event_id").to_numpy(), kinds.column("event_id").to_numpy()[several])
-    places = np.flatnonzero(contested)
-    held = [_rank(row) for row in rows.filter(pa.array(contested)).to_pylist()]
-    ranks[places[sorted(range(len(held)), key=held.__getitem__)]] = np.arange(1, len(held) + 1)
-    return ranks
-
-
-def _rank(row: dict[str, Any]) -> tuple[Any, ...]:
-    """Return by what the states of one record are put in order; the first is kept.
-
-    A state with a time goes before one without, a narrow interval before a wide one. Then come: the state that no
-    later one overwrote, or the earliest that did (`_EARLIEST`), the latest of those that replace each other
-    (`_LATEST`), the largest count, the smallest hash of the record, and of equal records the one that was read with
-    the most around it.
-    """
-    try:
-        attributes = json.loads(row["attributes"] or "{}")
-    except ValueError:
-        attributes = {}
-    edited, latest = (
-        [_stamp(attributes[name]) for name in names if attributes.get(name)] for names in (_EARLIEST, _LATEST)
-    )
-    return (
-        (row["time_latest_ns"] or NEVER) if row["time_ns"] is None else 0,
-        edited,
-        _Last(latest),
-        -row["count"],
-        row["raw_sha256"],
-        -len(row["attributes"]),
-        *(_Last(row[name] or "") for name in _STATES[1:]),
-    )
-
-
-class _Last:
-    """A value that sorts the other way round."""
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
-
-    def __lt__(self, other: _Last) -> bool:
-        return bool(other.value < self.value)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Last) and bool(self.value == other.value)
-
-
-def _stamp(value: Any) -> tuple[int, str]:
-    """Return a time, a number or a text so that they can be put in order."""
-    text = str(value)
-    if value is True:  # overwritten, nobody knows when
-        return NEVER, ""
-    if text.replace(".", "", 1).isdecimal() and text.isascii():
-        whole, _, fraction = text.partition(".")
-        return int(whole) * 10**9 + int(fraction[:9].ljust(9, "0")), ""
-    try:
-        return times.moment(text, zone_name="UTC").ns or 0, ""
-    except InputError:
-        return 0, text

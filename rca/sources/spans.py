@@ -54,4 +54,6 @@ def dependencies(spans: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     edges = pd.DataFrame({"cause": known["system"], "effect": known["parent"], "source": known["source"]})
     edges = edges[edges["cause"] != edges["effect"]]
     counted = edges.groupby(["cause", "effect", "source"], as_index=False).size().rename(columns={"size": "count"})
-    return schema.check(counted.assign(basis="spans"), "dependencies"), notes
+    return schema.check(
+        counted.assign(basis="spans", cause_kind="service", effect_kind="service"), "dependencies"
+    ), notes

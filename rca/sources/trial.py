@@ -17,7 +17,7 @@ from rca import incident
 from rca.errors import InputError, RcaError, UnknownName, did_you_mean, raise_all
 from rca.incident import Incident
 from rca.incident.model import Source
-from rca.sources import batches, derived, formats, recognise
+from rca.sources import batches, derived, formats, recognise, returned
 from rca.sources.engine import import_source
 from rca.sources.mapping import MAPPABLE
 from rca.sources.read import ImportReport, facts, report
@@ -101,7 +101,8 @@ def attempt(
         if old is not None and old[0] is not None:
             _add_rows(old[0], runs)
         kept = {table: one.merge(into / f"{table}.parquet").get(source.id, 0) for table, one in runs.items()}
-    said = report(done, kept, runs["events"].conflicts)
+        settled = returned.settle(into / "events.parquet", [source.id] * (source.reader in returned.READERS))
+    said = report(done, kept, runs["events"], settled.get(source.id))
     return Trial(into, said, done.last_position, _times(into, source.id))
 
 

@@ -45,6 +45,7 @@ SEVERITY = {
     "warn": "warning", "skipped": "warning", "partial success": "warning",
     "success": "info", "pass": "info", "no-op": "info", "reused": "info",
 }  # fmt: skip
+DATA = ("source", "seed", "model", "snapshot")  # the first word of the id of a node
 CHECKS = ("test", "unit_test", "source")
 OWNERS = ("nodes", "sources", "exposures", "metrics", "semantic_models", "saved_queries", "unit_tests")
 
@@ -138,7 +139,13 @@ def _edge(place: tuple[int, str], record: dict[str, Any]) -> Iterator[Item]:
     if not isinstance(cause, str):
         raise InputError(f"expected the id of a node, found {shorten(cause, 40)}")
     if cause != effect:
-        yield edge(place, record, cause=cause, effect=effect)
+        yield edge(place, record, cause=cause, effect=effect, kinds=(_node_kind(cause), _node_kind(effect)))
+
+
+def _node_kind(node: str) -> str:
+    """Return what a node is: what dbt makes or reads is a data set, a check is a job, an exposure may be anything."""
+    kind = node.partition(".")[0]
+    return "data" if kind in DATA else "job" if kind in ("test", "unit_test", "operation") else ""
 
 
 def _result(

@@ -135,11 +135,11 @@ def _static(place: tuple[int, str], record: dict[str, Any], time: times.Moment) 
 
 def _edges(place: tuple[int, str], record: dict[str, Any]) -> Iterator[Item]:
     job = str(record["job"]["name"])
-    pairs = [(_dataset(item), job) for item in record.get("inputs") or []]
-    pairs += [(job, _dataset(item)) for item in record.get("outputs") or []]
-    for cause, effect in pairs:
+    pairs = [(_dataset(item), job, ("data", "job")) for item in record.get("inputs") or []]
+    pairs += [(job, _dataset(item), ("job", "data")) for item in record.get("outputs") or []]
+    for cause, effect, kinds in pairs:
         if cause != effect:
-            yield edge(place, {"cause": cause, "effect": effect}, cause=cause, effect=effect)
+            yield edge(place, {"cause": cause, "effect": effect}, cause=cause, effect=effect, kinds=kinds)
 
 
 def _numbers(place: tuple[int, str], record: dict[str, Any], time: times.Moment) -> Iterator[Item]:

@@ -8,9 +8,10 @@ One record a line; lines that begin with white space go on with the one before. 
   ``WARNING`` stands in the host's place (ChromeOS), it is the severity
 
 Traps: RFC 3164 writes neither year nor zone. Both are declared for the source (``time: {zone: Europe/Berlin,
-year: 2025}``, the year of the first line); the year goes up where the month falls by more than half a year, and
-a December line behind a January line after such a step belongs to the year before. A file that is silent for more
-than half a year cannot be told from one that steps back. Two lines of equal text a year apart have one id.
+year: 2025}``, the year of the first line; of several files, ``year: {a.log: 2025, b.log: 2026}``); the year goes up
+where the month falls by more than half a year, and a December line behind a January line after such a step belongs to
+the year before. A file that is silent for more than half a year cannot be told from one that steps back. Two lines of
+equal text a year apart have one id.
 
 ========== =====================================================================================================
 column     field
@@ -45,10 +46,10 @@ from rca.errors import InputError, shorten
 from rca.incident.model import Source
 from rca.sources.continuation import join
 from rca.sources.documents import lines
-from rca.sources.items import Format, Head, Item, Reject, each, event
+from rca.sources.items import Format, Head, Item, Reject, Stretch, each, event
 from rca.times import Moment
 
-__all__ = ["FORMAT", "SEVERITIES", "read", "recognise"]
+__all__ = ["FORMAT", "SEVERITIES", "read", "recognise", "stretch"]
 
 SEVERITIES = (21, 19, 18, 17, 13, 10, 9, 5)  # of the levels 0 to 7
 _FACILITIES = (
@@ -68,6 +69,11 @@ _OLD = re.compile(
     r"(?: (?P<year>\d{4}))? (?P<minute>\d\d:\d\d):(?P<second>\d\d)(?:\.(?P<fraction>\d{1,9}))?):? (?P<host>\S+)"
     r"(?: (?P<rest>.*))?",
     re.ASCII | re.DOTALL,
+)
+_START = re.compile(
+    r"(?:(?:\d{1,7} (?=<))?<\d{1,3}>)?"
+    r"(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) {1,2}(\d{1,2}) (\d\d:\d\d:\d\d)(?=[. :])",
+    re.ASCII,
 )
 _FILE = re.compile(
     rf"(?:{_PRI})?(?P<time>\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\d(?:[.,]\d{{1,9}})?(?:Z|[+-]\d\d:?\d\d)?) (?P<host>\S+)"
@@ -117,7 +123,7 @@ def read(path: Path, source: Source) -> Iterator[Item | Reject]:
     Item or Reject
         In the order of the file.
     """
-    year = _Year(source.time.year)
+    year = _Year(source.time.year if isinstance(source.time.year, int) else None)
 
     def make(place: tuple[int, str], text: str) -> list[Item]:
         fields = _new(text, source) or _old(text, source, year) or _file(text, source)
@@ -126,6 +132,31 @@ def read(path: Path, source: Source) -> Iterator[Item | Reject]:
         return [event(place, text, kind="log", **fields)]
 
     return each(join(lines(path)), make)
+
+
+def stretch(path: Path) -> Stretch | None:
+    """Return the first and last of the times that name no year, to the second; None where no line has such a time.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    """
+    year = _Year(0)
+    days: dict[tuple[int, int, int], tuple[str, str]] = {}
+    for _, _, text in lines(path):
+        match = _START.match(text) if isinstance(text, str) else None
+        if match:
+            month, day, clock = match.groups()
+            number = _MONTHS.index(month) + 1
+            key = year.of(number), number, int(day)
+            first, last = days.get(key, (clock, clock))
+            days[key] = min(first, clock), max(last, clock)
+    if not days:
+        return None
+    low, high = min(days), max(days)
+    leaps = frozenset(year for year, month, day in days if (month, day) == (2, 29))
+    return Stretch((*low, days[low][0]), (*high, days[high][1]), leaps)
 
 
 def _new(text: str, source: Source) -> dict[str, Any] | None:
@@ -241,5 +272,6 @@ FORMAT = Format(
     tested="documented format",
     read=read,
     recognise=recognise,
-    notes="RFC 3164 writes neither year nor zone: declare time.zone, and time.year of the first line",
+    notes="RFC 3164 writes neither year nor zone: declare time.zone, and time.year of the first line of each file",
+    stretch=stretch,
 )

@@ -17,7 +17,8 @@ the source declares which one holds, by ``time: {format: iso8601}`` (``datetime`
 (``timestamp``). Timesketch itself goes by ``datetime``. One without a zone is read by ``timestamp`` where that differs
 from it by a whole zone offset; alone, it needs a declared zone. A ``datetime`` of digits only is a timestamp. One event
 stands once for each of its times (``timestamp_desc``). Columns that begin with ``rca_`` are read back to what they
-were; what the event was known by before stands in the attribute ``exported``.
+were. An ``rca_event_id`` of sixteen hexadecimal digits is the event's id again, so that annotations fit; what else it
+was known by before (source, position, locator, hash of the record) stands in the attribute ``exported``.
 
 Tested against real recorded data, and against what `rca.sources.interchange` writes.
 """
@@ -48,6 +49,8 @@ _QUARTER = 15 * 60 * 10**9  # zone offsets are whole quarters of an hour, at mos
 _FARTHEST = 14 * 4
 _OWN_TIMES = ("time_end", "time_earliest", "time_latest")
 _OWN_TEXTS = ("system", "kind", "severity", "actor", "ref", "trace_id")
+_OWN_ID = re.compile(r"[0-9a-f]{16}", re.ASCII)
+_OFFSETS = 2**62  # nanoseconds: no clock is 146 years off
 _OWN_PAST = ("event_id", "source", "position", "locator", "raw_sha256", "offset", "offset_method")
 
 
@@ -187,9 +190,9 @@ def _own(place: tuple[int, str], record: dict[str, Any], raw: dict[str, Any]) ->
     elif ns is None and record.get("datetime") not in (None, ""):
         raise InputError("datetime is given for an event that was exported without a time")
     time = Moment(ns, str(record.get("rca_time_text") or ""), str(record.get("rca_zone_basis") or ""))
-    told = str(record.get("rca_attributes") or "")
-    past = {name: record[f"rca_{name}"] for name in _OWN_PAST if record.get(f"rca_{name}") not in (None, "")}
     fields: dict[str, Any] = {name: str(record.get(f"rca_{name}") or "") for name in _OWN_TEXTS}
+    if _OWN_ID.fullmatch(str(record["rca_event_id"])):
+        fields |= {"event_id": str(record["rca_event_id"]), **_offset(record)}
     fields["severity"] = fields["severity"].removesuffix(".0")  # as pandas writes a whole number beside empty ones
     for name in _OWN_TIMES:
         text = str(record.get(f"rca_{name}") or "")
@@ -200,10 +203,30 @@ def _own(place: tuple[int, str], record: dict[str, Any], raw: dict[str, Any]) ->
         native_id=str(record["rca_event_id"]),
         time=time,
         message=str(record["message"]),
-        attributes={**(documents.json_text(told) if told else {}), "exported": past},
+        attributes=_attributes(record),
         count=_count(record.get("rca_count")),
         **fields,
     )
+
+
+def _attributes(record: dict[str, Any]) -> dict[str, Any]:
+    """Return the attributes as they were, and in ``exported`` what the event was known by when it was read first."""
+    told = str(record.get("rca_attributes") or "")
+    attributes: dict[str, Any] = documents.json_text(told) if told else {}
+    past = {name: str(record[f"rca_{name}"]) for name in _OWN_PAST if record.get(f"rca_{name}") not in (None, "")}
+    before = attributes.get("exported")
+    if isinstance(before, dict) and before.get("event_id") == past["event_id"]:
+        return attributes  # exported before, and read back since
+    return attributes | {"exported": past if before is None else past | {"exported": before}}
+
+
+def _offset(record: dict[str, Any]) -> dict[str, Any]:
+    """Return what was taken off the clock of the event's source, in nanoseconds, and how that is known."""
+    method = str(record.get("rca_offset_method") or "")
+    text = str(record.get("rca_offset") or 0).removesuffix(".0")
+    if not re.fullmatch(r"-?\d{1,19}", text, re.ASCII) or abs(int(text)) > _OFFSETS:
+        raise InputError(f"rca_offset {shorten(text, 24)} is not a number of nanoseconds")
+    return {"offset": int(text), "offset_method": method} if method else {}
 
 
 def _count(written: Any) -> int:

@@ -12,14 +12,14 @@ import pandas as pd
 
 from rca import schema, vocabulary
 from rca.errors import InputError, MissingFile, UnknownName, did_you_mean, raise_all, shorten
-from rca.sources.stored import arrow_schema, connection
+from rca.sources.stored import NEVER, arrow_schema, connection
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from rca.sources.read import Stored
 
-__all__ = ["Events", "Found", "Question", "check_limit", "opened", "question"]
+__all__ = ["FIRST", "Events", "Found", "Question", "check_limit", "opened", "question"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,12 +33,18 @@ class Found:
     total : int
         How many there are; more than `rows` has where the limit cut them.
     undated : int
-        How many events have no time, of those that the other conditions let through.
+        How many events have neither a time nor an interval, of those that the other conditions let through.
+    perhaps : tuple of bool
+        For each row of a window, whether it is known only as an interval that also reaches out of the window.
+    unsure : int
+        How many of `total` are so.
     """
 
     rows: pd.DataFrame
     total: int
     undated: int
+    perhaps: tuple[bool, ...] = ()
+    unsure: int = 0
 
     @property
     def cut(self) -> bool:
@@ -84,30 +90,63 @@ def opened(stored: Stored | str | Path) -> Iterator[Events]:
         yield Events(duck, path)
 
 
+# The ends of an interval, both in it, whichever was written first; one that is not given is open.
+FIRST = f"least(coalesce(time_earliest_ns, {-NEVER}), coalesce(time_latest_ns, {NEVER}))"
+LAST = f"greatest(coalesce(time_earliest_ns, {-NEVER}), coalesce(time_latest_ns, {NEVER}))"
+_BOUNDED = "coalesce(time_earliest_ns, time_latest_ns)"
+
+
 @dataclass(frozen=True)
 class Question:
-    """Conditions as SQL with placeholders, and what belongs into them."""
+    """Conditions as SQL with placeholders, and what belongs into them.
 
-    during: str
+    An event is dated, or known as an interval, or undated: three conditions, so that of each only the parts of the
+    file are read that can hold it.
+    """
+
     other: str
     systems: tuple[str, ...]
     values: dict[str, Any]
 
     @property
-    def where(self) -> str:
-        """The condition of all that is asked for."""
-        return f"{self.other} AND {self.during}" if self.during else self.other
+    def windowed(self) -> bool:
+        """Whether a start or an end is asked for."""
+        return "start" in self.values or "end" in self.values
 
     @property
-    def where_or_undated(self) -> str:
-        """The same, with the undated events that may belong to it."""
-        return f"{self.other} AND ({self.during} OR time_ns IS NULL)" if self.during else self.other
+    def dated(self) -> str:
+        """The condition of events with a time, which lies in the window."""
+        return " AND ".join([self.other, *self._within("time_ns", "time_ns", "time_ns IS NOT NULL")])
 
-    def undated(self, ask: Events) -> int:
-        """Return how many events without a time the other conditions let through."""
-        values = {name: value for name, value in self.values.items() if name not in ("start", "end")}
-        found = ask(f"SELECT count(*) FROM events WHERE time_ns IS NULL AND {self.other}", values)
-        return int(found.column(0)[0].as_py())
+    @property
+    def interval(self) -> str:
+        """The condition of events known as an interval that reaches into the window."""
+        return " AND ".join(
+            [self.other, f"time_ns IS NULL AND {_BOUNDED} IS NOT NULL", *self._within(LAST, FIRST, "true")]
+        )
+
+    @property
+    def undated(self) -> str:
+        """The condition of events of which no time is known."""
+        return f"{self.other} AND time_ns IS NULL AND {_BOUNDED} IS NULL"
+
+    @property
+    def perhaps(self) -> str:
+        """Of an interval that reaches into the window: whether it reaches out of it too."""
+        return f"NOT ({' AND '.join(self._within(FIRST, LAST, 'true'))})"
+
+    def _within(self, late: str, early: str, otherwise: str) -> list[str]:
+        parts = (("start", f"{late} >= $start"), ("end", f"{early} < $end"))
+        return [part for name, part in parts if name in self.values] or [otherwise]
+
+    @property
+    def plain(self) -> dict[str, Any]:
+        """The values without those of the window."""
+        return {name: value for name, value in self.values.items() if name not in ("start", "end")}
+
+    def count_undated(self, ask: Events) -> int:
+        """Return how many events without a time or an interval the other conditions let through."""
+        return int(ask(f"SELECT count(*) FROM events WHERE {self.undated}", self.plain).column(0)[0].as_py())
 
     def check_systems(self, ask: Events) -> None:
         """Raise if no event names one of the systems; looks on only until it finds one."""
@@ -133,13 +172,10 @@ def question(
     min_severity: int | str | None,
 ) -> Question:
     """Return what a caller asks for, or raise what is wrong with it."""
-    values: dict[str, Any] = {}
-    during, other = [], ["true"]
-    for name, moment, sign in (("start", start, ">="), ("end", end, "<")):
-        if moment is not None:
-            values[name] = _nanoseconds(name, moment)
-            during.append(f"time_ns {sign} ${name}")
-    if len(during) == 2 and values["start"] >= values["end"]:
+    edges = (("start", start), ("end", end))
+    values: dict[str, Any] = {name: _nanoseconds(name, at) for name, at in edges if at is not None}
+    other = ["true"]
+    if len(values) == 2 and values["start"] >= values["end"]:
         raise InputError(f"end {end} is not after start {start}")
     for column, names in (("system", systems), ("kind", kinds)):
         if isinstance(names, str):
@@ -156,7 +192,7 @@ def question(
     if min_severity is not None:
         other.append("severity >= $severity")
         values["severity"] = _severity(min_severity)
-    return Question(" AND ".join(during), " AND ".join(other), tuple(systems), values)
+    return Question(" AND ".join(other), tuple(systems), values)
 
 
 def _unicode(text: str) -> str:

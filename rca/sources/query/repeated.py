@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from rca.sources.query.conditions import Found, check_limit, opened, question
+from rca.sources.query.conditions import Found, check_limit, opened
 from rca.times import UTC
 
 if TYPE_CHECKING:
@@ -38,7 +38,8 @@ def repeats(stored: Stored | str | Path, *, limit: int = 10_000) -> Found:
         `rows` in order of time, with columns ``why`` (``identical``: one source holds the same record `records`
         times, folded into one event; ``same second``: events of several sources with one system, message and
         second, not folded), ``time`` (UTC, of the first), ``system``, ``message``, ``sources`` and
-        ``event_ids`` (tuples, in order), ``records``. `undated` events are not compared across sources.
+        ``event_ids`` (tuples, in order), ``records``. `undated` events, which have no time or only an
+        interval, are not compared across sources.
 
     Raises
     ------
@@ -65,7 +66,7 @@ def repeats(stored: Stored | str | Path, *, limit: int = 10_000) -> Found:
             near = ask(_NEAR, values)
             total += near.num_rows
             parts.append(near.slice(0, max(limit - sum(part.num_rows for part in parts[1:]), 0)))
-        undated = question(None, None, (), (), "", None).undated(ask)
+        undated = ask("SELECT count(*) FROM events WHERE time_ns IS NULL")[0][0].as_py()
     return Found(_repeated(parts, limit), total, undated)
 
 

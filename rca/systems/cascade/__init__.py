@@ -16,7 +16,7 @@ from rca.systems.cascade import sentences
 from rca.systems.cascade.happenings import METRIC, happenings
 from rca.systems.cascade.links import Moved, Reach, reach
 from rca.systems.cascade.panel import Panel, panel as make_panel
-from rca.systems.cascade.series import Felt, best_series, examine, felt
+from rca.systems.cascade.series import DEMAND, Felt, best_series, examine, felt
 from rca.systems.cascade.simulate import Fault, Simulation, random_graph, simulate
 
 __all__ = ["Fault", "Simulation", "random_graph", "simulate", "trace"]
@@ -29,6 +29,7 @@ _JOINT = 0.03  # chance of symptom and leader together (Fisher's method), above 
 _ODDS = 1.25  # odds of a leader whose score is the runner-up's, that it is the first cause
 _SUREST = 0.99  # a rank is never surer than this
 _FAINT = 0.05  # share of the leader's score up to which a system is no candidate
+_ALIGNED = 0.5  # alignment from which on a measure of demand took the symptom's course
 _MANY = 0.25  # share of the systems unrelated to the leader that moved too, which point outside the graph
 _CLEAR = 3.0  # strength above which an unrelated system moved too
 _COLUMNS = (
@@ -113,7 +114,8 @@ def trace(
     leader, picked from all systems, in 3 % of healthy windows (Fisher's method); if the leader's score is
     not 1.03 times the next; if the leader and a system that it depends on and that depends on it moved at
     once; and if a quarter of the systems unrelated to the leader moved at least 0.4 times as strongly as it (a cause
-    outside the graph, such as load). What 10 or more systems that the symptom does not depend on share (the median)
+    outside the graph, such as load); and if measures of demand rose at the leader and at half of the systems that
+    have one, no later than it. What 10 or more systems that the symptom does not depend on share (the median)
     is taken off every system. Where a system has the symptom's metric, its others count a third.
 
     ``confidence`` was fitted on simulated incidents of our own (``simulate``), where 212 answers were right in 93 %;
@@ -228,7 +230,7 @@ def _doubt(
         return f"{leader} and {', '.join(mates)} depend on each other and moved at the same time."
     if len(tied) > 1:
         return f"{len(tied)} systems fit about equally well and cannot be told apart: {', '.join(tied)}."
-    return _outside(table, graph, leader, symptom)
+    return _outside(table, graph, leader, symptom[1]) or _demand(table, scored.iloc[0], len(systems.names))
 
 
 def _mates(scored: pd.DataFrame, systems: Moved, graph: nx.DiGraph, leader: str) -> list[str]:
@@ -241,10 +243,10 @@ def _mates(scored: pd.DataFrame, systems: Moved, graph: nx.DiGraph, leader: str)
     return sorted(found)
 
 
-def _outside(table: pd.DataFrame, graph: nx.DiGraph, leader: str, symptom: tuple[str, str]) -> str:
+def _outside(table: pd.DataFrame, graph: nx.DiGraph, leader: str, metric: str) -> str:
     """Return whether systems that have nothing to do with the leader moved as well; empty when not."""
     related = nx.ancestors(graph, leader) | nx.descendants(graph, leader) | {leader}
-    same = table["metric"] == symptom[1]
+    same = table["metric"] == metric
     kept = table["ranked"] & (same | ~same.groupby(table["system"]).transform("any"))
     raw = table[kept].groupby("system")["raw"].max()
     others = raw[~raw.index.isin(related)]
@@ -253,6 +255,22 @@ def _outside(table: pd.DataFrame, graph: nx.DiGraph, leader: str, symptom: tuple
         return (f"Systems unrelated to {leader}, the best fit, moved with the symptom too "
                 f"({sentences.listed(with_it)}): this points at a cause outside the graph, such as load.")  # fmt: skip
     return ""
+
+
+def _demand(table: pd.DataFrame, leader: pd.Series, count: int) -> str:
+    """Return whether demand rose everywhere no later than the leader moved; empty when not."""
+    asked = table[table["note"] == DEMAND]
+    with np.errstate(invalid="ignore"):
+        late = asked["earliest"] - asked["error"] > leader["begin"] + leader["error"]
+    rose = asked[(asked["chance"] + math.log10(count) < math.log10(_SYMPTOM)) & (asked["deviation"] > 0) & ~late]
+    rose = rose[rose["alignment"] >= _ALIGNED]
+    systems = sorted(set(rose["system"]))
+    if leader["system"] not in systems or 2 * len(systems) < asked["system"].nunique():
+        return ""
+    row = rose[rose["system"] == leader["system"]].iloc[0]
+    there = f"{row['metric']} there from {row['before']:.3g} to {row['during']:.3g}"
+    return (f"Demand rose no later than {leader['system']}, the best fit, moved ({there}; in all at "
+            f"{sentences.listed(systems)}): this points at load.")  # fmt: skip
 
 
 def _describe(

@@ -57,8 +57,6 @@ class Reach:
         Weight of the best way through the graph that the times allow; 0 if there is none, 1 to itself.
     load : ndarray, shape (n_rows, n_systems)
         The same against the edges, where the explaining consumer clearly moved first.
-    paths : callable
-        ``path(row, system)``: the systems on that way, both ends included.
     """
 
     rows: list[int]

@@ -17,7 +17,7 @@ from rca.systems.cascade.begin import begin
 from rca.systems.cascade.links import Moved
 from rca.systems.cascade.panel import Block, Panel
 
-__all__ = ["Felt", "best_series", "examine", "felt"]
+__all__ = ["DEMAND", "Felt", "best_series", "examine", "felt"]
 
 ALPHA = 0.05  # chance of a healthy series to follow the symptom, above which it counts as not moved
 _HALF = 0.5  # orders of magnitude below that chance that make a system half sure to have moved
@@ -131,15 +131,16 @@ def _examine(panel: Panel, block: Block, graph: nx.DiGraph, symptom: Felt, harmf
         part = part[np.isfinite(part)]
         level = float(np.median(part)) if len(part) else float("nan")
         start = (float("nan"),) * 3
+        heard = usable and (ranked or note == DEMAND)
         away = abs(level - middle[column]) > _AWAY * spread[column]
-        if ranked and usable and (away or found.strength[column] > _AWAY):
+        if heard and (away or found.strength[column] > _AWAY):
             start = _begin(
                 before[:, column], found.sign[column] * during[:, column], panel, symptom, found.lead[column]
             )
         rows.append((
             system, metric, middle[column] if usable else float("nan"), level if usable else float("nan"),
             (level - middle[column]) / spread[column] if usable else float("nan"),
-            float(found.strength[column]) if ranked and usable else 0.0,
+            float(found.strength[column]) if heard else 0.0,
             float(found.alignment[column]), *start, ranked, "" if is_symptom and note in (DEMAND, STRANGER) else note,
         ))  # fmt: skip
     columns = ["system", "metric", "before", "during", "deviation", "strength", "alignment", "begin", "error",

@@ -16,9 +16,10 @@ from rca.errors import InputError, raise_all, shorten
 from rca.systems.clocks.skew import typed
 from rca.times import UTC
 
-__all__ = ["anchors"]
+__all__ = ["FEW", "anchors", "specific"]
 
 FEW = 3  # rows of one source that may share an identifier; traces and parents may have more
+_TRACE = 16  # characters of the id of a trace that may be figures alone: 64 bits, in hexadecimal or decimal
 _TYPES = {
     "identifier": "str", "kind": "str", "source_a": "str", "source_b": "str", "time_a": UTC, "time_b": UTC,
     "first": "str", "event_a": "str", "event_b": "str",
@@ -68,7 +69,8 @@ def anchors(events: pd.DataFrame) -> pd.DataFrame:
     -----
     Taken from ``trace_id``, ``ref`` and the values in ``attributes``. Only specific ones count: UUIDs, hashes (a
     short one matches the full one that begins with it), ticket keys, and texts of ten characters or more with
-    digits; no times, addresses or plain words; and, but for traces, in at most three rows of a source.
+    digits; no times, addresses or plain words; figures alone only as a ``trace_id`` of 16 or more, which is declared
+    as an identifier; and, but for traces, in at most three rows of a source. `rca.clocks.shared` says what is left out.
     Where both sources have as many rows of a kind, they pair in order; else the first with the first.
 
     The order is known for calls (a parent starts before its child and, when it waits for it, ends after it) and for
@@ -115,10 +117,10 @@ def _seen(table: pd.DataFrame) -> dict[str, list[_Seen]]:
         carried: dict[str, str] = {}
         if attributes:
             for key, value in _values(_loaded(attributes, table["event_id"].iat[row])):
-                if (name := _specific(value)) is not None:
+                if (name := specific(value)) is not None:
                     carried[name] = "parent" if _PARENT.search(key) else carried.get(name, "attribute")
         for text, via in ((ref, "ref"), (trace, "trace")):
-            if (name := _specific(text)) is not None:
+            if (name := specific(text, trace=via == "trace")) is not None:
                 carried[name] = via
         for name, via in carried.items():
             found[name].append(_Seen(source, via, row))
@@ -154,8 +156,21 @@ def _values(content: Any, key: str = "") -> Iterator[tuple[str, str]]:
             waiting += [(key, inner) for inner in value]
 
 
-def _specific(text: str) -> str | None:
-    """Return an identifier in its plain form, or None when others could carry the same text by chance."""
+def specific(text: str, *, trace: bool = False) -> str | None:
+    """Return an identifier in its plain form, or None when others could carry the same text by chance.
+
+    Parameters
+    ----------
+    text : str
+        As a record carries it.
+    trace : bool, default False
+        Whether the record says that it is the id of a trace.
+
+    Examples
+    --------
+    >>> specific("c0ffee-11"), specific("1234567890123456"), specific("1234567890123456", trace=True)
+    ('c0ffee11', None, '1234567890123456')
+    """
     if _TICKET.fullmatch(text):
         return text
     plain = text.lower().replace("-", "")
@@ -164,7 +179,7 @@ def _specific(text: str) -> str | None:
         if plain == plain[0] * len(plain):
             return None
         # Figures alone may be a count or a time; hashes of some length have letters too.
-        return plain if 0 < digits < len(plain) else None
+        return plain if 0 < digits < len(plain) or (trace and len(plain) >= _TRACE) else None
     if not _WORDED.fullmatch(text) or digits < 2 or _DATED.search(text) or _is_number(text):
         return None
     return text

@@ -1,7 +1,7 @@
 """Timeline: events in order, milestones, the durations and phases that people report, and where the record is silent.
 
 ``order``
-    `merge` and `overview`: one timeline, and what a reader should see of it.
+    `merge`, `overview` and `left_out`: one timeline, what a reader should see of it, and what that leaves out.
 ``measure``
     `milestones`, `durations`, `summary`: what one incident took, and many.
 ``phase``
@@ -20,7 +20,7 @@ interval where a time is known only as one.
 from __future__ import annotations
 
 from rca.systems.timeline.measure import DURATIONS, durations, milestones, summary
-from rca.systems.timeline.order import merge, overview
+from rca.systems.timeline.order import left_out, merge, overview
 from rca.systems.timeline.people import handovers, knowledge
 from rca.systems.timeline.phase import phases
 from rca.systems.timeline.unknown import unknowns
@@ -33,6 +33,7 @@ __all__ = [
     "gaps",
     "handovers",
     "knowledge",
+    "left_out",
     "merge",
     "milestones",
     "overview",

@@ -22,7 +22,7 @@ _NOT_FIRING = (
 )  # fmt: skip
 _STATES = ("state", "status")
 _SPEAKS = 5  # typical steps: a longer step is silence
-_ENOUGH = 10  # records, before a step can be called typical
+_ENOUGH = 10  # distinct times, before a step can be called typical
 _SPANS = ("typical_step", "largest_gap")
 _FLOOR = pd.Timestamp(0, tz="UTC")
 
@@ -43,19 +43,23 @@ def gaps(
     Returns
     -------
     DataFrame
-        Indexed by ``source``; columns ``records``, ``typical_step`` (median), ``largest_gap``, ``gap_start``,
-        ``gap_end``, ``unusual`` (the gap is over five typical steps of a source with at least ten records),
-        ``coverage`` (share of the window that lies within two and a half typical steps of a record, so that a
-        gap counts as silence from five steps on; empty below ten records), ``out_of_order`` (events that stand
-        behind a later one in their file; empty where the file's order is not known).
+        Indexed by ``source``; columns ``records`` (events and measured values with a time, in the window),
+        ``times`` (distinct times of these), ``typical_step`` (median between distinct times), ``largest_gap``,
+        ``gap_start``, ``gap_end``, ``unusual`` (the gap is over five typical steps of a source with at least ten
+        distinct times), ``coverage`` (share of the window that lies within two and a half typical steps of a record,
+        so that a gap counts as silence from five steps on; empty below ten distinct times).
 
     Notes
     -----
     Silence is not health: an export with no errors in a gap may be an export that failed. Nor does coverage say
-    that all was exported; only that the source was not silent for unusually long.
+    that all was exported; only that the source was not silent for unusually long. Without a window ``records`` is what
+    the import report has as rows kept, less those without a time and those that became dependencies. Which records
+    stand out of order is in the import report.
     """
-    stamps = pd.concat([events[["source", "time"]], metrics[["source", "time"]]]).dropna().drop_duplicates()
-    disorder = _disorder(events)
+    every = pd.concat([events[["source", "time"]], metrics[["source", "time"]]]).dropna()
+    shown = every if window is None else every[(every["time"] >= window[0]) & (every["time"] < window[1])]
+    records = shown["source"].value_counts()
+    stamps = every.drop_duplicates()
     rows = []
     for source, group in stamps.groupby("source"):
         seen = group["time"].sort_values()
@@ -71,10 +75,10 @@ def gaps(
         share = _coverage(seen, typical, (edges.iloc[0], edges.iloc[-1])) if many else np.nan
         unusual = bool(many and widest > _SPEAKS * typical)
         gap = (typical, widest, edges.iloc[end - 1], edges.iloc[end], unusual, share)
-        rows.append((source, len(inside), *gap, disorder.get(source, pd.NA)))
-    columns = ["source", "records", *_SPANS, "gap_start", "gap_end", "unusual", "coverage", "out_of_order"]
+        rows.append((source, records.get(source, 0), len(inside), *gap))
+    columns = ["source", "records", "times", *_SPANS, "gap_start", "gap_end", "unusual", "coverage"]
     kinds = dict.fromkeys(_SPANS, "timedelta64[ns]") | dict.fromkeys(["gap_start", "gap_end"], times.UTC)
-    kinds |= {"records": "int64", "unusual": "bool", "coverage": "float64", "out_of_order": "Int64"}
+    kinds |= {"records": "int64", "times": "int64", "unusual": "bool", "coverage": "float64"}
     return pd.DataFrame(rows, columns=columns).astype(kinds).set_index("source")
 
 
@@ -90,16 +94,6 @@ def _coverage(seen: pd.Series, typical: pd.Timedelta, window: tuple[pd.Timestamp
 
 def _ns(column: pd.Series) -> np.ndarray[Any, np.dtype[np.int64]]:
     return np.asarray(column.astype(times.UTC).astype("int64"), dtype=np.int64)
-
-
-def _disorder(events: pd.DataFrame) -> dict[str, int]:
-    """Return how many events of each source stand behind a later one, where their places are known."""
-    placed = events[["source", "position", "time"]].dropna().sort_values(["source", "position"], kind="stable")
-    ns = placed.assign(time=_ns(placed["time"]))
-    latest = ns.groupby("source")["time"].cummax()
-    late = (ns["time"] < latest).groupby(ns["source"]).sum()
-    known = ns.groupby("source")["position"].agg(["nunique", "size"])
-    return {str(name): int(late[name]) for name in known.index[(known["nunique"] > 1) | (known["size"] == 1)]}
 
 
 def detection_gap(

@@ -41,7 +41,7 @@ def _run(place: tuple[int, str], run: Record) -> Iterator[Item]:
     for dataset in run["datasets"]:
         if dataset["name"] != run["experiment"]:
             raw = {"dataset": dataset["name"], "experiment": run["experiment"]}
-            yield edge(place, raw, cause=dataset["name"], effect=run["experiment"])
+            yield edge(place, raw, cause=dataset["name"], effect=run["experiment"], kinds=("data", "job"))
 
 
 def _value(place: tuple[int, str], raw: Record) -> Iterator[Item]:
@@ -83,7 +83,7 @@ def _version(place: tuple[int, str], version: Record) -> Iterator[Item]:
         )  # fmt: skip
     if version["experiment"] not in ("", name):
         raw = {"experiment": version["experiment"], "model": name}
-        yield edge(place, raw, cause=version["experiment"], effect=name)
+        yield edge(place, raw, cause=version["experiment"], effect=name, kinds=("job", "model"))
 
 
 def _alias(place: tuple[int, str], alias: Record) -> Iterator[Item]:
