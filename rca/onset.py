@@ -281,7 +281,7 @@ def _spread(base: Any, values: Any, center: float) -> float:
 
 def _scan(base: Any, searched: Any, harmful: str) -> tuple[float, int, int, int]:
     """Return p-value, sign, first and last row of the strongest stretch of `searched`."""
-    from scipy.stats import t
+    from scipy.special import stdtr
 
     longest = min(len(searched), len(base) // _BLOCKS)
     lengths = [n for n in _LENGTHS if n <= longest]
@@ -306,7 +306,7 @@ def _scan(base: Any, searched: Any, harmful: str) -> tuple[float, int, int, int]
                 (values[first], max(freedom, 1), len(values) * len(tests) * len(signs), sign, first, first + n - 1)
             )
     columns = [np.array(column) for column in list(zip(*found, strict=True))[:3]]
-    log_p = t.logsf(columns[0], columns[1]) + np.log(columns[2])
+    log_p = np.log(np.maximum(stdtr(columns[1], -columns[0]), 1e-300)) + np.log(columns[2])
     best = int(np.argmin(log_p))
     return float(np.exp(min(log_p[best], 0.0))), *found[best][3:]
 

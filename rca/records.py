@@ -49,6 +49,11 @@ class Trace:
         """The answer in a sentence: what is known of the best candidate, or why nobody is named."""
         return self.abstained or str(self.candidates["sentence"].iloc[0])
 
+    @property
+    def remarks(self) -> list[str]:
+        """Why the runner-up lost, and what evidence is missing; as far as there is something to say."""
+        return [text for text in (self.runner_up, self.missing) if text]
+
     def __repr__(self) -> str:
         return f"Trace: {self.answer}"
 

@@ -147,7 +147,9 @@ def test_a_cycle_is_told_apart_by_time_only():
     graph = nx.DiGraph([("a", "b"), ("b", "a"), ("b", "c")])
     assert chain({"a": (320, 60), "b": (323, 20), "c": (324, 12)}, graph).first in (None, "a")
     together = chain({"a": (320, 20), "b": (320, 20), "c": (321, 12)}, graph)
-    assert together.abstained == "b and a depend on each other and moved at the same time."
+    assert together.abstained in {
+        f"{first} and {other} depend on each other and moved at the same time." for first, other in ("ab", "ba")
+    }
 
 
 def test_load_on_a_dependency_is_explained_by_the_consumer_that_moved_earlier():
@@ -264,9 +266,9 @@ def test_a_silent_system_on_the_way_weakens_a_cause_more_than_one_without_metric
     blind = chain({"a": (320, 20), "c": (321, 12)})
     silent = chain({"a": (320, 20), "b": (0, 0), "c": (321, 12)})
     assert blind.first == "a"
-    assert blind.candidates.loc["a", "reach"] == pytest.approx(0.9 * 0.95 * 0.9)
+    assert blind.candidates.loc["a", "reach"] == pytest.approx(0.95**3)
     assert blind.candidates.loc["a", "lags"] == ("not measured", "not measured")
-    assert silent.candidates.empty or silent.candidates.loc["a", "reach"] == pytest.approx(0.9 * 0.5 * 0.9)
+    assert silent.candidates.empty or silent.candidates.loc["a", "reach"] == pytest.approx(0.95 * 0.8 * 0.95)
 
 
 def test_a_level_shifted_since_before_the_window_does_not_explain_a_symptom_that_begins_in_it():
@@ -391,7 +393,7 @@ def test_a_system_whose_way_is_missing_in_the_graph_can_lead_and_says_so():
     steps = {"a": (320, 40), "b": (321, 30), "d": (321, 30), "e": (321, 30), "f": (321, 30), "c": (322, 12)}
     found = chain(steps, graph)
     assert found.first == "a"
-    assert found.candidates.loc["a", "lags"] == ("no way in the graph: an edge may be missing",)
+    assert found.candidates.loc["a", "lags"] == ("no way to the symptom in the graph",)
 
 
 def test_what_is_missing_and_why_the_runner_up_lost_is_said():

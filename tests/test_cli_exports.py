@@ -153,7 +153,7 @@ def test_clocks_are_proposed_and_corrected_only_when_a_person_accepts(rca, folde
     moved = events[events["source"] == "late"]
     assert (moved["time"] + moved["offset"]).dt.second.tolist() == [42] * 20
     assert moved["time"].dt.second.isin([59, 0]).all()
-    assert "late: ahead by 4" in rca("clocks", folder, "--reference", "gate")[1]
+    assert "late: accepted by data engineer: 42" in rca("clocks", folder, "--reference", "gate")[1]
 
 
 def test_a_sealed_archive_is_verified_and_a_changed_one_named(rca, folder, tmp_path):
@@ -179,7 +179,7 @@ def test_a_report_is_copied_without_personal_data(rca, tmp_path):
     report.mkdir()
     (report / "a.md").write_text("mail jane.doe@example.org from 203.0.113.9 about build 1.2.3")
     code, _, err = rca("redact", folder, report, tmp_path / "copy")
-    assert (code, err) == (0, "")
+    assert code == 0 and "may still name people who never acted" in err, err
     text = (tmp_path / "copy" / "a.md").read_text()
     assert "jane" not in text and "203.0.113.9" not in text and "1.2.3" in text
 

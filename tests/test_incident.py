@@ -51,7 +51,13 @@ def test_a_new_folder_passes_the_check_and_is_never_written_over(tmp_path):
     folder = incident.new("case-1", tmp_path)
     assert incident.check(folder) == []
     assert incident.load(folder).file.id == "case-1"
-    assert sorted(path.name for path in folder.iterdir()) == ["README.md", "analysis.yaml", "incident.yaml", "sources"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        ".gitignore",
+        "README.md",
+        "analysis.yaml",
+        "incident.yaml",
+        "sources",
+    ]
     (folder / "incident.yaml").write_text("mine")
     with pytest.raises(InputError, match="already exists; nothing was changed"):
         incident.new("case-1", tmp_path)

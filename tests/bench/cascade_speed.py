@@ -29,30 +29,32 @@ import pandas as pd
 
 from rca.systems.cascade.simulate import Simulation, simulate
 
-# PyRCA declares a bridge to Java that its HT never loads and that does not build without a JDK: it goes in without it.
+# PyRCA asks for a bridge to Java that its HT never loads and that does not build without a JDK: it goes in without it.
 PINS = {
-    "dowhy": [["dowhy==0.14"]],
-    "baro": [["fse-baro==0.2.2"]],
+    "dowhy": [["dowhy==0.14", "numpy==2.4.6", "pandas==3.1.1", "scikit-learn==1.9.1", "scipy==1.15.3"]],
+    "baro": [["fse-baro==0.2.2", "numpy==2.4.6", "pandas==3.1.1", "scikit-learn==1.9.1", "scipy==1.17.1"]],
     "pyrca": [
-        ["numpy==1.26.4", "pandas==2.0.3", "scikit-learn==1.1.3", "scipy==1.11.4", "networkx==3.1",
-         "dill", "packaging", "pyyaml", "schema", "tqdm"],
+        ["numpy==1.26.4", "pandas==2.0.3", "scikit-learn==1.1.3", "scipy==1.11.4", "networkx==3.1"],
+        ["dill", "packaging", "pyyaml", "schema", "tqdm"],
         ["--no-deps", "sfr-pyrca==1.0.1"],
     ],
-}  # fmt: skip
+}
 METHODS = {
     "rca, one metric": ("rca",),
-    "rca, all metrics": ("rca", "--every-metric"),
+    "rca, all metrics": ("rca", "--variant", "all"),
     "DoWhy": ("dowhy",),
     "fse-baro": ("baro",),
-    "PyRCA HT": ("pyrca",),
+    "PyRCA HT, max": ("pyrca",),
+    "PyRCA HT, sum": ("pyrca", "--variant", "sum"),
 }
+NOT_RUN = "not run"
 ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
 
 
 def make(folder: Path) -> None:
     """Make the virtual environments of the other libraries."""
     for name, steps in PINS.items():
-        venv.create(folder / name, with_pip=True, clear=True)
+        venv.create(folder / name, with_pip=True)
         for step in steps:
             done = subprocess.run([python(name, folder), "-m", "pip", "install", "--quiet", *step], check=False)
             if done.returncode:
@@ -86,7 +88,7 @@ def run(method: str, folder: Path, given: argparse.Namespace) -> dict | str:
     tool, *options = METHODS[method]
     interpreter = python(tool, given.rivals)
     if interpreter is None:
-        return "not run"
+        return NOT_RUN
     script = Path(__file__).with_name("rivals.py")
     command = [interpreter, "-P", script, tool, folder, "--runs", given.runs, "--limit", given.limit, *options]
     done = subprocess.run(
@@ -125,6 +127,9 @@ def print_all(cases: list[tuple[Simulation, dict[str, dict | str]]]) -> None:
     print(f"\n{len(cases)} cases{'':10s}{'right':>6s}{'wrong':>7s}{'abstained':>11s}{'no answer':>11s}"
           f"{'CPU s: median':>15s}{'least':>9s}{'most':>9s}")  # fmt: skip
     for method in METHODS:
+        if all(said[method] == NOT_RUN for _, said in cases):
+            print(f"{method:18s} {NOT_RUN}")
+            continue
         told = [(made.fault, said[method]) for made, said in cases if isinstance(said[method], dict)]
         named = [(fault.system, one["named"]) for fault, one in told]
         right, silent = sum(truth == name for truth, name in named), sum(name is None for _, name in named)

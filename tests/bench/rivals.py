@@ -8,7 +8,7 @@ rca      ``rca.cascade.trace``, with the symptom's metric of each system (what t
 dowhy    causal mechanisms assigned and fitted on the healthy rows, then ``attribute_anomalies`` of the row in which the
          symptom is worst. Needs a graph without cycles: of each cycle one edge is taken out.
 baro     ``robust_scorer``, told when the incident window starts; it takes no graph.
-pyrca    HT with its adjustment for descendants, trained on the healthy rows. Without cycles, as for dowhy.
+pyrca    HT, trained on the healthy rows: a system's score is the largest of its rows (the default), or their sum.
 """
 
 from __future__ import annotations
@@ -84,14 +84,14 @@ def read(folder: Path) -> Case:
     return Case(metrics, edges, tuple(told["symptom"]), tuple(before), tuple(during), told["harmful"])
 
 
-def rca(case: Case, every_metric: bool) -> Answer:
+def rca(case: Case, variant: str) -> Answer:
     """Return the call of this project's trace."""
     from rca.systems import cascade
 
     metrics = case.metrics
-    if not every_metric:
+    if variant != "all":
         metrics = metrics[metrics["metric"] == case.symptom[1]].reset_index(drop=True)
-    harmful = {metric: way for metric, way in case.harmful.items() if every_metric or metric == case.symptom[1]}
+    harmful = {metric: way for metric, way in case.harmful.items() if variant == "all" or metric == case.symptom[1]}
     graph = case.graph()
 
     def answer() -> str | None:
@@ -104,7 +104,7 @@ def rca(case: Case, every_metric: bool) -> Answer:
     return answer
 
 
-def dowhy(case: Case, every_metric: bool) -> Answer:
+def dowhy(case: Case, variant: str) -> Answer:
     """Return the call of DoWhy's attribution of anomalies."""
     from dowhy import gcm
 
@@ -125,7 +125,7 @@ def dowhy(case: Case, every_metric: bool) -> Answer:
     return answer
 
 
-def baro(case: Case, every_metric: bool) -> Answer:
+def baro(case: Case, variant: str) -> Answer:
     """Return the call of BARO's scorer."""
     from baro.root_cause_analysis import robust_scorer
 
@@ -139,18 +139,18 @@ def baro(case: Case, every_metric: bool) -> Answer:
     return answer
 
 
-def pyrca(case: Case, every_metric: bool) -> Answer:
+def pyrca(case: Case, variant: str) -> Answer:
     """Return the call of PyRCA's hypothesis testing."""
     from networkx import to_pandas_adjacency
     from pyrca.analyzers.ht import HT, HTConfig
 
     healthy, during = case.wide()
-    links = to_pandas_adjacency(case.acyclic())
+    links = to_pandas_adjacency(case.graph())
 
     def answer() -> str | None:
-        model = HT(config=HTConfig(graph=links))
+        model = HT(config=HTConfig(graph=links, aggregator=variant or "max"))
         model.train(healthy)
-        return model.find_root_causes(during, case.symptom[0], True).root_cause_nodes[0][0]
+        return model.find_root_causes(during, case.symptom[0]).root_cause_nodes[0][0]
 
     return answer
 
@@ -180,12 +180,12 @@ def main() -> None:
     arguments.add_argument("folder", type=Path)
     arguments.add_argument("--runs", type=int, default=5)
     arguments.add_argument("--limit", type=int, default=120, help="CPU seconds of the whole process")
-    arguments.add_argument("--every-metric", action="store_true")
+    arguments.add_argument("--variant", default="", help="rca: all metrics; pyrca: sum, to add up the rows' scores")
     given = arguments.parse_args()
     resource.setrlimit(resource.RLIMIT_CPU, (given.limit, given.limit))
     importlib.import_module(MODULES[given.method])
     importing = time.process_time()  # since the process began: pandas and the interpreter's own start are in it
-    call = METHODS[given.method](read(given.folder), given.every_metric)
+    call = METHODS[given.method](read(given.folder), given.variant)
     at_rest = peak()
     named, first = cpu(call)
     later = [cpu(call)[1] for _ in range(given.runs)] if first < LONG else []

@@ -64,7 +64,7 @@ def trace(
         with the symptom's.
     ``explains``
         Share of all that moved which it explains: each moved system counts with the weight of the best way to it
-        through the graph (0.9 an edge, 0.5 through a system that has metrics and did not move), unless it began
+        through the graph (0.95 an edge, 0.8 through a system that has metrics and did not move), unless it began
         clearly earlier.
     ``own_excess``
         Share of its move that no cause of its own explains: 1 less half of the best such explanation; a consumer
@@ -122,7 +122,8 @@ def trace(
     real incidents may be harder.
 
     A rank is a hypothesis: a cause that no metric shows cannot be named, and the sentence lists dependencies
-    without metrics. A system without a way to the symptom may lead if it explains much; its ``lags`` say so. Names
+    without metrics. A system without a way to the symptom may lead if it explains much, since an edge
+    may be missing; its ``lags`` say so. Names
     carry no meaning, except that two metrics have the same one. The weights were chosen by hand on simulated
     incidents of our own, with PetShop's low traffic and RootCauseBench in view, so results on those flatter
     the method; they lie on a plateau. Memory grows with 256 series at a time.
@@ -288,7 +289,7 @@ def _describe(
     starts = {name: (start, error) for name, start, error in
               zip(table.index, table["onset"], table["onset_error"], strict=True) if pd.notna(start)}  # fmt: skip
     table["lags"] = [
-        sentences.lags(path, starts, panel.step) if far > 0 else ("no way in the graph: an edge may be missing",)
+        sentences.lags(path, starts, panel.step) if far > 0 else ("no way to the symptom in the graph",)
         for path, far in zip(table["path"], table["reach"], strict=True)
     ]
     said = []

@@ -10,8 +10,8 @@ import numpy as np
 
 __all__ = ["Moved", "Reach", "reach"]
 
-_EDGE = 0.9  # weight of one dependency on the way
-_SILENT = 0.5  # weight of a system on the way that has metrics and did not move
+_EDGE = 0.95  # weight of one dependency on the way
+_SILENT = 0.8  # weight of a system on the way that has metrics and did not move
 _UNSEEN = 0.95  # the same of one without metrics
 _LOAD = 0.5  # weight of a consumer that moved earlier as explanation of its dependency: load runs backwards
 
@@ -39,10 +39,13 @@ class Moved:
     earliest: Any
 
     def after(self, one: Any, other: Any) -> Any:
-        """Return whether some systems began clearly after others, beyond the errors of both; never if not known."""
+        """Return whether some systems began clearly after others, beyond the errors of both; never if not known.
+
+        Both errors hold one sampling step, which counts once: the rows are the same.
+        """
         with np.errstate(invalid="ignore"):
             gap = self.earliest[one] - self.error[one] - self.begin[other] - self.error[other]
-            return np.nan_to_num(gap, nan=-1.0) > 0
+            return np.nan_to_num(gap, nan=-2.0) > -1
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,8 +81,8 @@ class Reach:
 def reach(graph: nx.DiGraph, systems: Moved) -> Reach:
     """Weigh the ways through the graph from each moved system to each measured one.
 
-    The weight of a way is the product of 0.9 for each edge and of a factor for each system between: 0.95 without
-    metrics, else between 0.5 (did not move) and 1 (moved as surely as any). The best way is found by Dijkstra's
+    The weight of a way is the product of 0.95 for each edge and of a factor for each system between: 0.95 without
+    metrics, else between 0.8 (did not move) and 1 (moved as surely as any). The best way is found by Dijkstra's
     algorithm on the negative logarithms. A way counts only where the times allow it: the explained system did
     not clearly begin before the explaining one.
     """

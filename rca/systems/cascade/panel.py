@@ -19,6 +19,7 @@ Key = tuple[str, str]
 _COLUMNS = ("time", "system", "metric", "value")
 _TOGETHER = 256  # series looked at in one go: bounds the memory
 _MOST_ROWS = 200_000  # sampling steps in a window
+_HEAD = 24  # healthy rows that are put before the window, for comparison
 _MONOTONE = 12  # steps in one direction only that make a series a counter or a clock
 COUNTER = "a counter or clock: its rate per second was examined"
 
@@ -32,7 +33,7 @@ class Block:
     first : int
         Number of the first of these series.
     before, during : ndarray, shape (n_rows, n_series)
-        Mean of the values in each sampling step; NaN where none is.
+        Mean of the values in each sampling step; NaN where none is. `during` begins with the `head` of the panel.
     notes : list of str
         For each series, what a reader must know of it; empty when nothing.
     """
@@ -56,17 +57,18 @@ class Panel:
     step : Timedelta
         Sampling step: the median distance of two rows of the symptom.
     start : Timestamp
-        Time of the first row of the window `during`.
-    adjacent : bool
-        Whether `during` follows directly upon `before`.
+        Time of the first row of `during`, its head included.
+    head : int
+        Rows of `during` that lie before the window: the last healthy rows, where these come shortly before it.
     """
 
     keys: list[Key]
     symptom: int
     step: pd.Timedelta
     start: pd.Timestamp
-    adjacent: bool
+    head: int
     _rows: tuple[int, int]
+    _gap: int
     _table: tuple[Any, Any, Any]
     _bounds: Any
 
@@ -88,8 +90,10 @@ class Panel:
             columns, places, values = (item[part] for item in self._table)
             flat = _means(columns - first, places, values, last - first, sum(self._rows))
             before, during = flat[: self._rows[0]], flat[self._rows[0] :]
-            notes = _rates(before, during, self.adjacent, self.step)
-            yield Block(first, before, during, notes)
+            notes = _rates(before, during, self._gap == 0, self.step)
+            unseen = np.full((self._gap if self.head else 0, last - first), np.nan)
+            head = np.concatenate([before[len(before) + len(unseen) - self.head :], unseen])
+            yield Block(first, before, np.concatenate([head, during]), notes)
 
 
 def panel(
@@ -124,16 +128,17 @@ def panel(
                 raise InputError(f"{what}: no measured value in the window {name} ({_shown(limits)})")
     step = _step([np.sort(times[inside[name] & mine]) for name in windows])
     codes = _codes(systems, kinds, names)
-    places, rows, adjacent = _grid(times, inside, mine, windows, step)
+    places, rows, gap = _grid(times, inside, mine, windows, step)
+    head = min(_HEAD, rows[0] + gap) if 0 <= gap < _HEAD else 0
     first = int(times[inside["during"] & mine].min()) - windows["during"][0]
-    start = during[0] + pd.Timedelta(first % step, "ns")
+    start = during[0] + pd.Timedelta(first % step - head * step, "ns")
     used = inside["before"] | inside["during"]
     codes_used = codes[0][used]
     order = np.argsort(codes_used, kind="stable")
     sorted_codes = codes_used[order]
     bounds = np.searchsorted(sorted_codes, np.arange(len(codes[1]) + 1))
     return Panel(
-        codes[1], codes[1].index(symptom), pd.Timedelta(step, "ns"), start, adjacent, rows,
+        codes[1], codes[1].index(symptom), pd.Timedelta(step, "ns"), start, head, rows, gap,
         (sorted_codes, places[used][order], values[used][order]), bounds,
     )  # fmt: skip
 
@@ -179,10 +184,11 @@ def _codes(systems: Any, kinds: Any, names: list[list[str]]) -> tuple[Any, list[
 
 def _grid(
     times: Any, inside: Mapping[str, Any], mine: Any, windows: Mapping[str, tuple[int, int]], step: int
-) -> tuple[Any, tuple[int, int], bool]:
-    """Return each row's place on the grid (rows of `before` first), the rows of each window, and if they touch.
+) -> tuple[Any, tuple[int, int], int]:
+    """Return each row's place on the grid (rows of `before` first), the rows of each window, and the rows between.
 
-    Steps begin where a window begins: the symptom's first row lies in the middle of its step.
+    The symptom's first row of a window lies in the middle of its step. Rows between are negative where `during` comes
+    first.
     """
     places = np.zeros(len(times), dtype="int64")
     rows: list[int] = []
@@ -199,7 +205,7 @@ def _grid(
         places[held] = np.clip((times[held] - start - shift) // step, 0, count - 1) + sum(rows)
         rows.append(int(count))
     gap = windows["during"][0] - windows["before"][1]
-    return places, (rows[0], rows[1]), 0 <= gap < step
+    return places, (rows[0], rows[1]), gap // step
 
 
 def _means(columns: Any, places: Any, values: Any, width: int, height: int) -> Any:

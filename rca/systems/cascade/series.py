@@ -65,16 +65,17 @@ def felt(panel: Panel, way: str) -> Felt:
     block = next(part for part in panel.blocks() if part.first <= panel.symptom < part.first + len(part.notes))
     column = panel.symptom - block.first
     before, during, note = block.before[:, column], block.during[:, column], block.notes[column]
-    healthy, seen = int(np.isfinite(before).sum()), int(np.isfinite(during).sum())
+    window = during[panel.head :]
+    healthy, seen = int(np.isfinite(before).sum()), int(np.isfinite(window).sum())
     middle = float(np.nanmedian(before)) if healthy else float("nan")
     if healthy < onset.MIN_ROWS or seen < 2:
         note = f"only {healthy} rows before" if healthy < onset.MIN_ROWS else "only 1 row in the window during"
         none = shape.Focus(0, len(during), 0, np.zeros(len(during)), np.zeros(len(during)), False)
-        return Felt(none, 1.0, middle, float(np.nanmedian(during)) if seen else middle, 1.0, False, 0, note)
-    times = pd.date_range(panel.start - len(before) * panel.step, periods=len(before) + len(during), freq=panel.step)
+        return Felt(none, 1.0, middle, float(np.nanmedian(window)) if seen else middle, 1.0, False, 0, note)
+    times = pd.date_range(panel.start - len(before) * panel.step, periods=len(before) + len(window), freq=panel.step)
     windows = {"before": (times[0], panel.start), "during": (panel.start, times[-1] + panel.step)}
     either = way not in ("up", "down")
-    shift = onset.find(pd.Series(np.concatenate([before, during]), times), **windows, harmful="both" if either else way)
+    shift = onset.find(pd.Series(np.concatenate([before, window]), times), **windows, harmful="both" if either else way)
     sign = (1.0 if shift.during >= shift.before else -1.0) if either else 1.0 if way == "up" else -1.0
     scored = shape.scores(before[:, None], during[:, None], np.array([sign]))
     focus = shape.focus(scored[1][:, 0])
@@ -117,9 +118,10 @@ def _examine(panel: Panel, block: Block, graph: nx.DiGraph, symptom: Felt, harmf
     either = np.array([way not in ("up", "down") for way in ways])
     if block.first <= panel.symptom < block.first + len(keys):
         signs[panel.symptom - block.first], either[panel.symptom - block.first] = symptom.sign, False
-    seen, focus = [np.isfinite(part).sum(axis=0) for part in (block.before, block.during)], symptom.focus
+    seen = [np.isfinite(part).sum(axis=0) for part in (block.before, block.during[panel.head :])]
+    focus = symptom.focus
     before, during, middle, spread = shape.scores(block.before, block.during, signs)
-    found = shape.follow(before, during, focus, panel.adjacent, either)
+    found = shape.follow(before, during, focus, either)
     inside = np.flatnonzero(focus.filter > 0) + focus.start
     rows = []
     for column, (system, metric) in enumerate(keys):
@@ -134,9 +136,7 @@ def _examine(panel: Panel, block: Block, graph: nx.DiGraph, symptom: Felt, harmf
         heard = usable and (ranked or note == DEMAND)
         away = abs(level - middle[column]) > _AWAY * spread[column]
         if heard and (away or found.strength[column] > _AWAY):
-            start = _begin(
-                before[:, column], found.sign[column] * during[:, column], panel, symptom, found.lead[column]
-            )
+            start = _begin(before[:, column], found.sign[column] * during[:, column], symptom, found.lead[column])
         rows.append((
             system, metric, middle[column] if usable else float("nan"), level if usable else float("nan"),
             (level - middle[column]) / spread[column] if usable else float("nan"),
@@ -160,16 +160,11 @@ def _note(system: str, way: str, before: int, during: int, graph: nx.DiGraph, no
     return DEMAND if way == "neither" else note
 
 
-def _begin(before: Any, during: Any, panel: Panel, symptom: Felt, lead: int) -> tuple[float, float, float]:
-    """Return the row of `during` where a series left its level, its error, and the first conceivable row.
-
-    Rows are negative before `during`.
-    """
-    healthy = np.nan_to_num(before)
-    head = healthy if panel.adjacent else healthy[:0]
-    last = max(symptom.last - int(lead), 0) + len(head)
-    first, error, earliest = begin(np.concatenate([head, np.nan_to_num(during)]), last, healthy)
-    return float(first - len(head)), error, float(earliest - len(head))
+def _begin(before: Any, during: Any, symptom: Felt, lead: int) -> tuple[float, float, float]:
+    """Return the row of `during` where a series left its level, its error, and the first conceivable row."""
+    last = max(symptom.last - int(lead), 0)
+    first, error, earliest = begin(np.nan_to_num(during), last, np.nan_to_num(before))
+    return float(first), error, float(earliest)
 
 
 def _shared(table: pd.DataFrame, graph: nx.DiGraph, system: str) -> float:

@@ -125,7 +125,14 @@ def focus(symptom: Any) -> Focus:
     shape = x[start:stop]
     excess = _excess(shape[None])[0]
     lone = excess.sum() ** 2 < 1.25 * (excess**2).sum()
-    return Focus(start, stop, lag, shape, weights(shape[None])[0], bool(lone))
+    calm = shape if lag == 0 else _median_of_three(shape)
+    return Focus(start, stop, lag, shape, weights(shape[None], calm[None])[0], bool(lone))
+
+
+def _median_of_three(x: Any) -> Any:
+    """Return each value's median with its neighbours: a lone row of noise neither ends nor makes a stretch."""
+    padded = np.pad(x, 1, mode="edge")
+    return np.median(np.stack([padded[:-2], padded[1:-1], padded[2:]]), axis=0)
 
 
 def _stretch(x: Any) -> tuple[int, int]:
@@ -146,11 +153,14 @@ def _excess(windows: Any) -> Any:
     return np.clip(windows - ground[:, None], 0.0, _TALL)
 
 
-def weights(windows: Any) -> Any:
-    """Return the filter of each window, shape (n_windows, n_rows); zero where nothing stands out."""
+def weights(windows: Any, calm: Any = None) -> Any:
+    """Return the filter of each window, shape (n_windows, n_rows); zero where nothing stands out.
+
+    `calm` are the same windows, smoothed, if rows out of the shape are to be told from them.
+    """
     excess = _excess(windows)
     top = excess.max(axis=1, keepdims=True)
-    quiet = (excess <= _QUIET * top) & (top > 0)
+    quiet = ((excess if calm is None else _excess(calm)) <= _QUIET * top) & (top > 0)
     excess = np.where(quiet, 0.0, excess)
     total = excess.sum(axis=1, keepdims=True)
     inside = np.divide(excess, total, out=np.zeros_like(excess), where=total > 0)
@@ -171,7 +181,7 @@ def symptom_chance(before: Any, seen: Focus) -> float:
     return float((1 + (healthy >= seen.filter @ seen.shape).sum()) / (1 + len(healthy)))
 
 
-def follow(before: Any, during: Any, seen: Focus, adjacent: bool, either: Any) -> Follow:
+def follow(before: Any, during: Any, seen: Focus, either: Any) -> Follow:
     """Return how each series followed the symptom's shape, from their scores, shape (n_rows, n_series).
 
     `either` marks the series that may move both ways.
@@ -180,8 +190,7 @@ def follow(before: Any, during: Any, seen: Focus, adjacent: bool, either: Any) -
     known = np.isfinite(during[seen.start : seen.stop])
     enough = np.abs(seen.filter) @ known >= 0.5 * np.abs(seen.filter).sum()
     healthy, x = (np.nan_to_num(np.clip(part, -_CLIP, _CLIP)) for part in (before, during))
-    lead_in = healthy[len(healthy) - lag :] if adjacent and len(healthy) >= lag else np.zeros((lag, x.shape[1]))
-    x = np.concatenate([lead_in, x])[seen.start : seen.stop + lag]
+    x = np.concatenate([np.zeros((lag, x.shape[1])), x])[seen.start : seen.stop + lag]
     filtered = np.array([seen.filter @ x[lag - lead : lag - lead + rows] for lead in range(lag + 1)])
     strength = filtered / _deviation(healthy, seen.filter)
     lead = np.where(either, np.abs(strength), strength).argmax(axis=0)
