@@ -21,11 +21,12 @@ class Trace:
         (system, metric) by which the incident was noticed.
     candidates : DataFrame
         Indexed by ``system``, best first; empty when abstained. Columns: ``rank`` (ties share the worst
-        rank), ``score`` and its factors ``moved``, ``alignment``, ``explains``, ``own_excess`` and ``reach`` (see
-        ``rca.cascade.trace``; 0 to 1 each), ``confidence`` (estimated chance to be the first cause),
-        ``deviation`` (robust standard deviations, signed), ``metric`` (the one that moved most surely), ``onset``
-        (UTC), ``onset_error`` (Timedelta, half-width of about 95 % confidence, at least the sampling step),
-        ``path`` (tuple of systems to the symptom), ``lags`` (tuple of texts, one an edge of the path), ``sentence``.
+        rank), ``score`` and what it is made of: ``strength`` (healthy standard deviations), and ``moved``,
+        ``alignment``, ``explains``, ``own_excess`` and ``reach``, 0 to 1 each (see ``rca.cascade.trace``);
+        ``confidence`` (estimated chance to be the first cause), ``deviation`` (robust standard deviations, signed),
+        ``metric`` (the one that moved most surely), ``onset`` (UTC), ``onset_error`` (Timedelta, half-width of about
+        95 % confidence, at least the sampling step), ``path`` (tuple of systems to the symptom), ``lags`` (tuple of
+        texts, one an edge of the path), ``sentence``.
     deviations : DataFrame
         One row per (system, metric), also when abstained. Columns: ``system``, ``metric``, ``before`` and
         ``during`` (medians), ``deviation``, ``onset`` (empty unless it moved), ``note`` (why it was set aside).

@@ -33,7 +33,8 @@ _ALIGNED = 0.5  # alignment from which on a measure of demand took the symptom's
 _MANY = 0.25  # share of the systems unrelated to the leader that moved too, which point outside the graph
 _CLEAR = 3.0  # strength above which an unrelated system moved too
 _COLUMNS = (
-    "rank", "score", "confidence", "moved", "alignment", "explains", "own_excess", "reach", "deviation", "metric",
+    "rank", "score", "confidence", "strength", "moved",
+    "alignment", "explains", "own_excess", "reach", "deviation", "metric",
     "onset", "onset_error", "path", "lags", "sentence",
 )  # fmt: skip
 
@@ -67,12 +68,14 @@ def trace(
         through the graph (0.95 an edge, 0.8 through a system that has metrics and did not move), unless it began
         clearly earlier.
     ``own_excess``
-        Share of its move that no cause of its own explains: 1 less half of the best such explanation; a consumer
-        that clearly moved first explains it as load, at half weight.
+        Share of its move that no cause of its own explains: 1 less half of the best such explanation, which counts
+        as far as that cause moved as surely and as strongly; a consumer that clearly moved first explains it as
+        load, at half weight.
     ``reach``
         Weight of the way to the symptom.
 
-    score = sqrt(moved) x alignment x explains x own_excess x (0.6 + 0.4 sqrt(reach)).
+    score = sqrt(moved log(1 + strength)) x alignment x explains x own_excess x (0.6 + 0.4 sqrt(reach)), `strength`
+    being the filtered series in its healthy standard deviations.
 
     Parameters
     ----------
@@ -113,10 +116,11 @@ def trace(
     It abstains if the symptom is a lone spike, or its system not in `graph`; if chance explains the symptom and the
     leader, picked from all systems, in 3 % of healthy windows (Fisher's method); if the leader's score is
     not 1.03 times the next; if the leader and a system that it depends on and that depends on it moved at
-    once; and if a quarter of the systems unrelated to the leader moved at least 0.4 times as strongly as it (a cause
-    outside the graph, such as load); and if measures of demand rose at the leader and at half of the systems that
-    have one, no later than it. What 10 or more systems that the symptom does not depend on share (the median)
-    is taken off every system. Where a system has the symptom's metric, its others count a third.
+    once; if a quarter of the systems with edges, but unrelated to the leader, moved at least 0.4 times as
+    strongly as it (a cause outside the graph, such as load); and if measures of demand rose at the leader and at
+    half of the systems that have one, no later than it. What 10 or more systems that the symptom does not depend
+    on share (the median) is taken off every system. Where a system has the symptom's metric, its others count a
+    third.
 
     ``confidence`` was fitted on simulated incidents of our own (``simulate``), where 212 answers were right in 93 %;
     real incidents may be harder.
@@ -169,7 +173,9 @@ def _score(systems: Moved, best: pd.DataFrame, ways: Reach, end: str) -> pd.Data
     """Return the moved systems, best first, with the factors of their scores; ``row`` is the place in `ways`."""
     at, number = np.array(ways.rows, dtype="int64"), np.arange(len(ways.rows))
     explains = ways.weight @ systems.moved / max(float(systems.moved.sum()), 1e-9)
+    size = np.log1p(np.maximum(best["strength"].to_numpy(), 0.0))
     as_surely = np.minimum(1.0, systems.moved[at][:, None] / np.maximum(systems.moved[None], 1e-9)) ** 2
+    as_surely *= np.minimum(1.0, size[at][:, None] / np.maximum(size[None], 1e-9)) ** 2
     by = np.maximum(ways.weight, ways.load) * as_surely
     by[number, at] = 0.0
     taken, to_symptom = by.max(axis=0, initial=0.0)[at], ways.weight[:, systems.names.index(end)]
@@ -182,7 +188,7 @@ def _score(systems: Moved, best: pd.DataFrame, ways: Reach, end: str) -> pd.Data
         reach=to_symptom,
     )
     table["score"] = (
-        np.sqrt(table["moved"]) * table["alignment"] * table["explains"] * table["own_excess"]
+        np.sqrt(table["moved"] * size[at]) * table["alignment"] * table["explains"] * table["own_excess"]
         * (_NO_WAY + (1 - _NO_WAY) * np.sqrt(to_symptom))
     ).round(6)  # fmt: skip
     late = systems.after(at, systems.names.index(end))
@@ -250,7 +256,9 @@ def _outside(table: pd.DataFrame, graph: nx.DiGraph, leader: str, metric: str) -
     same = table["metric"] == metric
     kept = table["ranked"] & (same | ~same.groupby(table["system"]).transform("any"))
     raw = table[kept].groupby("system")["raw"].max()
-    others = raw[~raw.index.isin(related)]
+    others = raw[
+        [name not in related and graph.degree(name) > 0 for name in raw.index]
+    ]  # of a lone one nothing is known
     with_it = sorted(others.index[others >= max(0.4 * raw[leader], _CLEAR)])
     if len(with_it) > 1 and len(with_it) >= _MANY * len(others):
         return (f"Systems unrelated to {leader}, the best fit, moved with the symptom too "
