@@ -475,3 +475,24 @@ def test_demand_that_rose_everywhere_no_later_points_at_load():
     assert load.abstained.startswith("Demand rose no later than a, the best fit, moved (requests there from 50")
     late = chain(steps, graph, series=demand(340), harmful={"requests": "neither"})
     assert late.first == "a"  # clients that try again: demand rose after the fault
+
+
+def test_tables_and_graphs_of_the_wrong_kind_are_refused():
+    metrics, graph, _, symptom = world(1)
+    options = {"symptom": symptom, "before": BEFORE, "during": DURING}
+    wrong = {
+        "wanted are times with a zone": metrics.assign(time=metrics["time"].dt.tz_localize(None)),
+        "wanted are numbers": metrics.assign(value="x"),
+        "row 5: no system; 1 such rows": metrics.assign(system=metrics["system"].where(metrics.index != 5)),
+    }
+    for message, table in wrong.items():
+        with pytest.raises(InputError, match=message):
+            cascade.trace(table, graph, **options)
+    for other in (nx.Graph(graph), nx.MultiDiGraph(graph)):
+        with pytest.raises(InputError, match=f"wanted a networkx DiGraph .* found {type(other).__name__}"):
+            cascade.trace(metrics, other, **options)
+    with pytest.raises(InputError, match="node 7 is int"):
+        cascade.trace(metrics, nx.DiGraph([*graph.edges, (7, "s00")]), **options)
+    tokyo = metrics.assign(time=metrics["time"].dt.tz_convert("Asia/Tokyo"))
+    plain, moved = (cascade.trace(table, graph, **options) for table in (metrics, tokyo))
+    pd.testing.assert_frame_equal(plain.candidates, moved.candidates)

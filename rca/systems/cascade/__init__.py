@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from rca import onset
+from rca.errors import InputError
 from rca.records import Trace
 from rca.systems.cascade import sentences
 from rca.systems.cascade.happenings import METRIC, happenings
@@ -109,7 +110,8 @@ def trace(
     UnknownName
         If the symptom's system or metric, or a metric in `harmful`, is not in `metrics`.
     InputError
-        If the windows overlap, or one holds no measured value, or none of the symptom.
+        If the windows overlap, or one holds no measured value, or none of the symptom; if `graph` is no directed
+        graph of names; if times have no zone, values are no numbers, or a name is missing.
 
     Notes
     -----
@@ -153,6 +155,7 @@ def trace(
         if len(signs):
             metrics = pd.concat([metrics[list(signs.columns)], signs], ignore_index=True)
             harmful.setdefault(METRIC, "up")
+    _check_graph(graph)
     panel = make_panel(metrics, symptom, healthy, searched, harmful)
     own = felt(panel, harmful.get(symptom[1], "both"))
     table = examine(panel, graph, own, harmful, progress=progress)
@@ -167,6 +170,14 @@ def trace(
     first = candidates.index[0]
     lacking = sentences.missing(graph, str(first), systems.names, candidates["onset_error"].iloc[0])
     return Trace(symptom, candidates, deviations, None, sentences.runner_up(candidates), lacking)
+
+
+def _check_graph(graph: nx.DiGraph) -> None:
+    if not isinstance(graph, nx.DiGraph) or graph.is_multigraph():
+        raise InputError(f"graph: wanted a networkx DiGraph with edges cause -> effect, found {type(graph).__name__}")
+    other = next((node for node in graph if not isinstance(node, str)), None)
+    if other is not None:
+        raise InputError(f"graph: node {other!r} is {type(other).__name__}; wanted are names of systems, as in metrics")
 
 
 def _score(systems: Moved, best: pd.DataFrame, ways: Reach, end: str) -> pd.DataFrame:

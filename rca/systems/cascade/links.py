@@ -89,7 +89,7 @@ def reach(graph: nx.DiGraph, systems: Moved) -> Reach:
     from scipy.sparse import csr_matrix
     from scipy.sparse.csgraph import dijkstra
 
-    nodes = [str(name) for name in graph]
+    nodes = list(graph)
     place = {name: number for number, name in enumerate(nodes)}
     places = np.array([place.get(name, -1) for name in systems.names])
     rows = [row for row in np.flatnonzero(systems.moved > 0).tolist() if places[row] >= 0]
@@ -97,7 +97,7 @@ def reach(graph: nx.DiGraph, systems: Moved) -> Reach:
     known = places >= 0
     top = max(float(systems.moved.max(initial=0.0)), 1e-9)
     passing[places[known]] = -np.log(_SILENT + (1 - _SILENT) * systems.moved[known] / top)
-    edges = [(place[str(u)], place[str(v)]) for u, v in graph.edges if u != v]
+    edges = [(place[u], place[v]) for u, v in graph.edges if u != v]
     weight = np.zeros((len(rows), len(systems.names)))
     load = np.zeros_like(weight)
     previous = np.full((len(rows), len(nodes)), -9999)

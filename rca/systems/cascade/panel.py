@@ -111,8 +111,9 @@ def panel(
     raise_all([f"metrics: required column {name!r} is missing" for name in _COLUMNS if name not in metrics.columns])
     if before[0] < during[1] and during[0] < before[1]:
         raise InputError(f"the windows before ({_shown(before)}) and during ({_shown(during)}) overlap")
+    _check_columns(metrics)
     times = pd.DatetimeIndex(metrics["time"]).as_unit("ns").asi8
-    values = metrics["value"].to_numpy(dtype="float64")
+    values = metrics["value"].to_numpy(dtype="float64", na_value=np.nan)
     (systems, system_names), (kinds, metric_names) = (pd.factorize(metrics[name]) for name in ("system", "metric"))
     names = [[str(item) for item in index] for index in (system_names, metric_names)]
     _check_names(symptom, names[0], names[1], systems, kinds, harmful)
@@ -141,6 +142,19 @@ def panel(
         codes[1], codes[1].index(symptom), pd.Timedelta(step, "ns"), start, head, rows, gap,
         (sorted_codes, places[used][order], values[used][order]), bounds,
     )  # fmt: skip
+
+
+def _check_columns(metrics: pd.DataFrame) -> None:
+    problems = []
+    if not isinstance(metrics["time"].dtype, pd.DatetimeTZDtype):
+        problems.append(f"metrics: column 'time' holds {metrics['time'].dtype}; wanted are times with a zone")
+    if not pd.api.types.is_numeric_dtype(metrics["value"]):
+        problems.append(f"metrics: column 'value' holds {metrics['value'].dtype}; wanted are numbers")
+    for name in ("system", "metric"):
+        missing = np.flatnonzero(metrics[name].isna())
+        if len(missing):
+            problems.append(f"metrics: row {missing[0]}: no {name}; {len(missing)} such rows")
+    raise_all(problems)
 
 
 def _check_names(
