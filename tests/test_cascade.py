@@ -496,3 +496,66 @@ def test_tables_and_graphs_of_the_wrong_kind_are_refused():
     tokyo = metrics.assign(time=metrics["time"].dt.tz_convert("Asia/Tokyo"))
     plain, moved = (cascade.trace(table, graph, **options) for table in (metrics, tokyo))
     pd.testing.assert_frame_equal(plain.candidates, moved.candidates)
+
+
+def test_a_burst_among_the_last_healthy_rows_is_not_taken_for_the_incident():
+    rng, rows = np.random.default_rng(4), np.arange(ROWS)
+    burst = 9 * ((rows >= CUT - 20) & (rows < CUT - 4))
+    quiet = {(name, "latency"): 50 + rng.normal(size=ROWS) + burst for name in ("old", "c")}
+    graph = nx.DiGraph([("old", "c"), ("a", "c")])
+    assert chain({"a": (0, 0)}, graph, series=quiet).first is None
+    ill = {("old", "latency"): 50 + rng.normal(size=ROWS) + burst}
+    ill["c", "latency"] = 50 + rng.normal(size=ROWS) + burst + 12 * (rows >= 330)
+    assert chain({"a": (329, 20)}, graph, series=ill).first == "a"
+
+
+def test_a_cause_that_is_sampled_more_coarsely_is_still_found_and_one_that_fell_silent_is_said_to_be_missing():
+    graph = nx.DiGraph([("a", "c")])
+    rng, rows = np.random.default_rng(5), np.arange(ROWS)
+    full = 50 + rng.normal(size=ROWS) + 25 * (rows >= 321)
+    for every in (2, 3, 5):
+        coarse = np.where(rows % every == 0, full, np.nan)
+        found = chain({"c": (321, 12)}, graph, series={("a", "latency"): coarse})
+        assert found.first == "a", every
+    silent = chain({"c": (321, 12)}, graph, series={("a", "latency"): np.where(rows >= 323, np.nan, full)})
+    assert silent.first == "c"
+    assert "nothing that it depends on has metrics (a)" in silent.answer and "a" in silent.missing
+    note = silent.deviations.set_index("system").loc["a", "note"]
+    assert note == "measured in too few of the rows in which the symptom moved: not ranked"
+
+
+def test_a_ring_that_moves_at_once_names_nobody():
+    named = 0
+    for seed in range(12):
+        rng, rows = np.random.default_rng([6, seed]), np.arange(ROWS)
+        series = {(name, "latency"): 50 + rng.normal(size=ROWS) + 20 * (rows >= 320) for name in "abc"}
+        series["d", "latency"] = 50 + rng.normal(size=ROWS) + 12 * (rows >= 321)
+        graph = nx.DiGraph([("a", "b"), ("b", "c"), ("c", "a"), ("a", "d"), ("b", "d"), ("c", "d")])
+        named += chain({}, graph, series=series, symptom=("d", "latency")).first is not None
+    assert named == 0
+
+
+def test_a_level_that_was_high_since_the_window_began_months_after_the_reference_names_nobody():
+    rng = np.random.default_rng(7)
+    values = {(name, "latency"): 50 + rng.normal(size=ROWS) + 3 * (np.arange(ROWS) >= CUT) for name in "ac"}
+    metrics = frame(values)
+    early = metrics["time"] < BEFORE[1]
+    metrics.loc[early, "time"] -= pd.Timedelta("90D")
+    window = tuple(time - pd.Timedelta("90D") for time in BEFORE)
+    found = cascade.trace(metrics, nx.DiGraph([("a", "c")]), symptom=("c", "latency"), before=window, during=DURING)
+    assert "a window that begins before the incident is needed" in found.abstained
+
+
+def test_metrics_in_another_zone_and_without_a_column_are_read_or_refused_with_events_too():
+    graph = nx.DiGraph([("queue", "c")])
+    rng = np.random.default_rng(1)
+    metrics = frame({("c", "latency"): 50 + rng.normal(size=ROWS) + 12 * (np.arange(ROWS) >= 322)})
+    rows = [(at, None, "queue", "log", 17) for at in (330, 331, 331)]
+    plain, berlin = (
+        happenings(happened(*rows), table, graph, ("c", "latency"), (BEFORE, DURING))["value"].tolist()
+        for table in (metrics, metrics.assign(time=metrics["time"].dt.tz_convert("Europe/Berlin")))
+    )
+    assert plain == berlin and sum(plain) == 3
+    with pytest.raises(InputError, match="required column 'metric' is missing"):
+        cascade.trace(metrics.drop(columns="metric"), graph, symptom=("c", "latency"), before=BEFORE, during=DURING,
+                      events=happened(*rows))  # fmt: skip

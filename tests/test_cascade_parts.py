@@ -58,7 +58,7 @@ def test_the_strength_is_the_filtered_series_over_its_healthy_spread():
         expected = found.sign[column] * (seen.filter @ ill[:, column]) / max(robust, exact)
         assert found.strength[column] == pytest.approx(expected, rel=0.02)
     assert found.sign.tolist() == [1, 1, 1, -1]
-    assert found.alignment[3] > 0.9
+    assert found.alignment[3] > 0.8
 
 
 def test_the_lead_is_found():

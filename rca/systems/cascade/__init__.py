@@ -16,13 +16,14 @@ from rca.records import Trace
 from rca.systems.cascade import sentences
 from rca.systems.cascade.happenings import METRIC, happenings
 from rca.systems.cascade.links import Moved, Reach, reach
-from rca.systems.cascade.panel import Panel, panel as make_panel
+from rca.systems.cascade.panel import Panel, check_columns, panel as make_panel
 from rca.systems.cascade.series import DEMAND, Felt, best_series, examine, felt
 from rca.systems.cascade.simulate import Fault, Simulation, random_graph, simulate
 
 __all__ = ["Fault", "Simulation", "random_graph", "simulate", "trace"]
 
 _TIE = 1.03  # the leader's score over the runner-up's, below which they tie
+_ALIKE = 1.1  # the leader's score over that of another in a cycle with it, up to which they are alike
 _OWN = 0.5  # share of a system's score that a cause of its own takes
 _NO_WAY = 0.6  # weight of a system without a way to the symptom in the graph: an edge may be missing
 _SYMPTOM = 0.05  # chance of the symptom when nothing is wrong, above which it says nothing by itself
@@ -56,7 +57,8 @@ def trace(
     The course of the symptom in `during` is the yardstick: every other series is filtered with it, also a few
     sampling steps earlier, and counts as moved as far as it followed that course more closely than its own healthy
     rows ever do (``rca.systems.cascade.shape`` has the arithmetic). A slow difference between two windows that lie
-    months apart cancels. Each system is then judged by five factors, all between 0 and 1 and all in the table:
+    months apart cancels, if the incident window holds quiet rows. Each system is then judged by five factors, all
+    between 0 and 1 and all in the table:
 
     ``moved``
         How surely its best series followed the symptom, e / (e + 1/2), e the orders of magnitude below a chance
@@ -150,19 +152,21 @@ def trace(
     """
     healthy, searched = onset.window(before, "before"), onset.window(during, "during")
     symptom, harmful = (str(symptom[0]), str(symptom[1])), dict(harmful or {})
+    _check_graph(graph)
+    check_columns(metrics)
     if events is not None:
         signs = happenings(events, metrics, graph, symptom, (healthy, searched))
         if len(signs):
             metrics = pd.concat([metrics[list(signs.columns)], signs], ignore_index=True)
             harmful.setdefault(METRIC, "up")
-    _check_graph(graph)
     panel = make_panel(metrics, symptom, healthy, searched, harmful)
     own = felt(panel, harmful.get(symptom[1], "both"))
     table = examine(panel, graph, own, harmful, progress=progress)
     systems, best = best_series(table, symptom[1])
     ways = reach(graph, systems)
     scored = _score(systems, best, ways, symptom[0])
-    reason = _unusable(own, graph, symptom, harmful) or _doubt(scored, systems, table, graph, own, symptom)
+    censored = panel.head == 0 and own.focus.lag > 0 and bool(np.isnan(table["begin"].iloc[panel.symptom]))
+    reason = _unusable(own, graph, symptom, censored) or _doubt(scored, systems, table, graph, own, symptom)
     deviations = _deviations(table, panel, own, scored, len(systems.names))
     if reason:
         return Trace(symptom, _nobody(), deviations, reason)
@@ -211,7 +215,7 @@ def _score(systems: Moved, best: pd.DataFrame, ways: Reach, end: str) -> pd.Data
     return table
 
 
-def _unusable(own: Felt, graph: nx.DiGraph, symptom: tuple[str, str], harmful: Mapping[str, str]) -> str:
+def _unusable(own: Felt, graph: nx.DiGraph, symptom: tuple[str, str], censored: bool) -> str:
     """Return why the symptom gives no hold; empty when it may."""
     system, metric = symptom
     if system not in graph:
@@ -220,6 +224,9 @@ def _unusable(own: Felt, graph: nx.DiGraph, symptom: tuple[str, str], harmful: M
         return f"The symptom, {metric} of {system}, cannot be judged: {own.note}."
     if own.chance < 1 and own.focus.lone:
         return f"The symptom, {metric} of {system}, moved in a single sampling step: a lone spike is no incident."
+    if own.chance < _SYMPTOM and censored:
+        return (f"The symptom, {metric} of {system}, was away from its healthy level since the window began, and the "
+                "healthy window is not next to it: a window that begins before the incident is needed.")  # fmt: skip
     return ""
 
 
@@ -252,10 +259,13 @@ def _doubt(
 
 
 def _mates(scored: pd.DataFrame, systems: Moved, graph: nx.DiGraph, leader: str) -> list[str]:
-    """Return the systems that depend on the leader directly and it on them, which times cannot order."""
+    """Return the systems in a cycle with the leader, which times cannot order: next to it, or nearly as well placed."""
     place = {name: number for number, name in enumerate(systems.names)}
     found = []
-    for name in set(scored["system"]) & set(graph.predecessors(leader)) & set(graph.successors(leader)) - {leader}:
+    direct = set(graph.predecessors(leader)) & set(graph.successors(leader))
+    ring = set(nx.ancestors(graph, leader)) & set(nx.descendants(graph, leader))
+    near = set(scored["system"][scored["score"] * _ALIKE > scored["score"].iloc[0]])
+    for name in set(scored["system"]) & (direct | (ring & near)) - {leader}:
         if not systems.after(place[name], place[leader]) and not systems.after(place[leader], place[name]):
             found.append(name)
     return sorted(found)
@@ -317,7 +327,8 @@ def _describe(
         load = bool(cause) and ways.load[int(row["by"]), systems.names.index(row["system"])] > ways.weight[
             int(row["by"]), systems.names.index(row["system"])]  # fmt: skip
         after = _pulled(row, table, graph)
-        said.append(sentences.candidate(row, (cause, load) if cause else None, graph, systems.names, after))
+        by = (cause, load) if cause else None
+        said.append(sentences.candidate(row, by, graph, systems.names, list(table.index), after))
     table["sentence"] = said
     return table[list(_COLUMNS)]
 
@@ -329,7 +340,7 @@ def _pulled(row: pd.Series, table: pd.DataFrame, graph: nx.DiGraph) -> str:
     known = sorted((gap, name) for name, gap in gaps.items() if pd.notna(gap) and gap >= row["onset_error"])
     if not known:
         return ""
-    names = [name for _, name in known[:3]]
+    names = [name for gap, name in known if gap == known[0][0]][:3]
     verb = "depends" if len(names) == 1 else "depend"
     return f", {sentences.span(known[0][0])} before {' and '.join(names)}, which {verb} on it"
 

@@ -79,6 +79,7 @@ def _since(events: pd.DataFrame, grid: pd.DatetimeIndex) -> np.ndarray:
     ordered = events.sort_values("time")
     total = np.concatenate([[0.0], np.cumsum(ordered["count"].to_numpy(dtype="float64"))])
     step = grid[1] - grid[0] if len(grid) > 1 else pd.Timedelta("1s")
-    edges = np.concatenate([[(grid[0] - step).to_datetime64()], grid.tz_localize(None).to_numpy()])
-    at = np.searchsorted(pd.DatetimeIndex(ordered["time"]).tz_localize(None).to_numpy(), edges, side="right")
+    edges = pd.DatetimeIndex([grid[0] - step, *grid]).tz_convert("UTC").as_unit("ns").asi8
+    stamps = pd.DatetimeIndex(ordered["time"]).tz_convert("UTC").as_unit("ns").asi8
+    at = np.searchsorted(stamps, edges, side="right")
     return np.diff(total[at])

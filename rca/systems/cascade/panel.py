@@ -13,13 +13,15 @@ from rca import onset
 from rca.errors import InputError, UnknownName, did_you_mean, raise_all
 from rca.times import show
 
-__all__ = ["Block", "Key", "Panel", "panel"]
+__all__ = ["Block", "Key", "Panel", "check_columns", "panel"]
 
 Key = tuple[str, str]
 _COLUMNS = ("time", "system", "metric", "value")
 _TOGETHER = 256  # series looked at in one go: bounds the memory
 _MOST_ROWS = 200_000  # sampling steps in a window
 _HEAD = 24  # healthy rows that are put before the window, for comparison
+_DENSE = 0.75  # share of the sampling steps with a value below which a series may be a coarser one
+_COARSEST = 12  # sampling steps that one of its values may stand for
 _MONOTONE = 12  # steps in one direction only that make a series a counter or a clock
 COUNTER = "a counter or clock: its rate per second was examined"
 
@@ -60,6 +62,8 @@ class Panel:
         Time of the first row of `during`, its head included.
     head : int
         Rows of `during` that lie before the window: the last healthy rows, where these come shortly before it.
+    gap : int
+        Rows between the two windows; negative where `during` comes first.
     """
 
     keys: list[Key]
@@ -67,8 +71,8 @@ class Panel:
     step: pd.Timedelta
     start: pd.Timestamp
     head: int
+    gap: int
     _rows: tuple[int, int]
-    _gap: int
     _table: tuple[Any, Any, Any]
     _bounds: Any
 
@@ -90,8 +94,9 @@ class Panel:
             columns, places, values = (item[part] for item in self._table)
             flat = _means(columns - first, places, values, last - first, sum(self._rows))
             before, during = flat[: self._rows[0]], flat[self._rows[0] :]
-            notes = _rates(before, during, self._gap == 0, self.step)
-            unseen = np.full((self._gap if self.head else 0, last - first), np.nan)
+            notes = _rates(before, during, self.gap == 0, self.step)
+            _hold(before, during)
+            unseen = np.full((self.gap if self.head else 0, last - first), np.nan)
             head = np.concatenate([before[len(before) + len(unseen) - self.head :], unseen])
             yield Block(first, before, np.concatenate([head, during]), notes)
 
@@ -108,10 +113,8 @@ def panel(
     InputError
         If the windows overlap, or one holds no measured value, or none of the symptom.
     """
-    raise_all([f"metrics: required column {name!r} is missing" for name in _COLUMNS if name not in metrics.columns])
     if before[0] < during[1] and during[0] < before[1]:
         raise InputError(f"the windows before ({_shown(before)}) and during ({_shown(during)}) overlap")
-    _check_columns(metrics)
     times = pd.DatetimeIndex(metrics["time"]).as_unit("ns").asi8
     values = metrics["value"].to_numpy(dtype="float64", na_value=np.nan)
     (systems, system_names), (kinds, metric_names) = (pd.factorize(metrics[name]) for name in ("system", "metric"))
@@ -139,12 +142,14 @@ def panel(
     sorted_codes = codes_used[order]
     bounds = np.searchsorted(sorted_codes, np.arange(len(codes[1]) + 1))
     return Panel(
-        codes[1], codes[1].index(symptom), pd.Timedelta(step, "ns"), start, head, rows, gap,
+        codes[1], codes[1].index(symptom), pd.Timedelta(step, "ns"), start, head, gap, rows,
         (sorted_codes, places[used][order], values[used][order]), bounds,
     )  # fmt: skip
 
 
-def _check_columns(metrics: pd.DataFrame) -> None:
+def check_columns(metrics: pd.DataFrame) -> None:
+    """Raise if the table of metrics lacks a column or holds other things than times, names and numbers."""
+    raise_all([f"metrics: required column {name!r} is missing" for name in _COLUMNS if name not in metrics.columns])
     problems = []
     if not isinstance(metrics["time"].dtype, pd.DatetimeTZDtype):
         problems.append(f"metrics: column 'time' holds {metrics['time'].dtype}; wanted are times with a zone")
@@ -230,6 +235,16 @@ def _means(columns: Any, places: Any, values: Any, width: int, height: int) -> A
     mean = np.full(width * height, np.nan)
     np.divide(total, count, out=mean, where=count > 0)
     return mean.reshape(height, width)
+
+
+def _hold(before: Any, during: Any) -> None:
+    """Let the values of series that are sampled more coarsely stand until their next one is due, in place."""
+    for column in np.flatnonzero(np.isfinite(before).mean(axis=0) < _DENSE):
+        rows = np.flatnonzero(np.isfinite(before[:, column]))
+        due = int(np.median(np.diff(rows))) if len(rows) > 1 else 1
+        if 1 < due <= _COARSEST:
+            for part in (before, during):
+                part[:, column] = pd.Series(part[:, column]).ffill(limit=due - 1).to_numpy()
 
 
 def _rates(before: Any, during: Any, adjacent: bool, step: pd.Timedelta) -> list[str]:

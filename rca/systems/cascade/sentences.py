@@ -11,7 +11,7 @@ import pandas as pd
 
 from rca.times import show
 
-__all__ = ["candidate", "lags", "listed", "missing", "runner_up", "span"]
+__all__ = ["candidate", "lags", "listed", "missing", "numbers", "runner_up", "span"]
 
 _MOSTLY = 0.5  # share of a candidate's score that a cause of its own must take to be named as its explanation
 _NAMED = 4  # systems that a sentence names
@@ -31,10 +31,18 @@ def span(length: pd.Timedelta) -> str:
             return f"1 {name}"
         if length >= 2 * one:
             return f"{length / one:.0f} {name}s"
-    return f"{length.total_seconds():.0f} seconds"
+    seconds = length.total_seconds()
+    return f"{seconds:.0f} seconds" if seconds >= 2 or seconds == 0 else f"{seconds * 1000:.0f} milliseconds"
 
 
-def candidate(row: Any, by: tuple[str, bool] | None, graph: nx.DiGraph, measured: Collection[str], pulled: str) -> str:
+def candidate(
+    row: Any,
+    by: tuple[str, bool] | None,
+    graph: nx.DiGraph,
+    measured: Collection[str],
+    suspects: Collection[str],
+    pulled: str,
+) -> str:
     """Say what moved, when, whom it pulled along, and what speaks for or against it as first cause.
 
     Parameters
@@ -47,12 +55,16 @@ def candidate(row: Any, by: tuple[str, bool] | None, graph: nx.DiGraph, measured
         Edge cause -> effect.
     measured : collection of str
         Systems with metrics.
+    suspects : collection of str
+        Systems among the candidates.
     pulled : str
         What moved after it, in words; empty when nothing did.
     """
     rate = " per second" if "rate per second" in row["note"] else ""
     verb = "rose" if row["during"] > row["before"] else "fell"
-    text = f"{row['metric']} of {row['system']} {verb} from {row['before']:.3g} to {row['during']:.3g}{rate}"
+    before, during = numbers(row["before"], row["during"])
+    change = f"{verb} from {before} to {during}{rate}" if before != during else "moved"
+    text = f"{row['metric']} of {row['system']} {change}"
     if pd.notna(row["onset"]):
         text += f" at {show(row['onset'])} (within {span(row['onset_error'])})"
     text += f"{pulled}; "
@@ -67,7 +79,28 @@ def candidate(row: Any, by: tuple[str, bool] | None, graph: nx.DiGraph, measured
     if len(blind) == len(causes):
         return f"{text}nothing that it depends on has metrics ({listed(blind)})."
     unseen = f"; no metrics of {listed(blind)}" if blind else ""
+    others = [name for name in suspects if name in causes]
+    if others:
+        return f"{text}of what it depends on, {listed(others)} moved too, but explains little of it{unseen}."
     return f"{text}nothing that it depends on moved with it{unseen}."
+
+
+def numbers(*values: float) -> list[str]:
+    """Return numbers in so many digits, three at least, that different ones look different.
+
+    Examples
+    --------
+    >>> numbers(10_000.0, 10_300.0), numbers(0.1234, 7.0)
+    (['10000', '10300'], ['0.123', '7'])
+    """
+    for digits in range(3, 9):
+        said = [
+            f"{value:.{digits}g}" if abs(value) < 10**digits or abs(value) >= 1e9 else f"{value:.0f}"
+            for value in values
+        ]
+        if len(set(said)) == len(set(values)):
+            break
+    return said
 
 
 def listed(names: Sequence[str]) -> str:

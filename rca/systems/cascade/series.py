@@ -22,9 +22,11 @@ __all__ = ["DEMAND", "Felt", "best_series", "examine", "felt"]
 ALPHA = 0.05  # chance of a healthy series to follow the symptom, above which it counts as not moved
 _HALF = 0.5  # orders of magnitude below that chance that make a system half sure to have moved
 _OTHER = 0.35  # weight of another metric than the symptom's, where a system has that
+_MOVED = 2.5  # spreads above which a row is at the new level
 _AWAY = 4.0  # spreads from the healthy level from which on it is said when a series left it
 _UNRELATED = 10  # systems that the symptom does not depend on, from which what all share can be told
 DEMAND = "a measure of demand: not ranked"
+BLIND = "measured in too few of the rows in which the symptom moved: not ranked"
 STRANGER = "its system is not in the graph: not ranked"
 
 
@@ -78,7 +80,7 @@ def felt(panel: Panel, way: str) -> Felt:
     shift = onset.find(pd.Series(np.concatenate([before, window]), times), **windows, harmful="both" if either else way)
     sign = (1.0 if shift.during >= shift.before else -1.0) if either else 1.0 if way == "up" else -1.0
     scored = shape.scores(before[:, None], during[:, None], np.array([sign]))
-    focus = shape.focus(scored[1][:, 0])
+    focus = shape.focus(scored[1][:, 0], panel.head)
     chance = shape.symptom_chance(scored[0][:, 0], focus) if len(focus.shape) == len(during) else float("nan")
     chance = shift.p_value if np.isnan(chance) else min(2 * chance, 1.0) if either else chance
     rows = np.flatnonzero((focus.filter > 0) & np.isfinite(during[focus.start : focus.stop])) + focus.start
@@ -127,6 +129,8 @@ def _examine(panel: Panel, block: Block, graph: nx.DiGraph, symptom: Felt, harmf
     for column, (system, metric) in enumerate(keys):
         note = _note(system, ways[column], seen[0][column], seen[1][column], graph, block.notes[column])
         is_symptom = block.first + column == panel.symptom
+        if not is_symptom and note in ("", block.notes[column]) and not found.known[column]:
+            note = BLIND
         ranked = is_symptom or note in ("", block.notes[column])
         usable = seen[0][column] >= onset.MIN_ROWS and seen[1][column] > 0
         part = block.during[np.clip(inside - found.lead[column], 0, None), column]
@@ -136,7 +140,8 @@ def _examine(panel: Panel, block: Block, graph: nx.DiGraph, symptom: Felt, harmf
         heard = usable and (ranked or note == DEMAND)
         away = abs(level - middle[column]) > _AWAY * spread[column]
         if heard and (away or found.strength[column] > _AWAY):
-            start = _begin(before[:, column], found.sign[column] * during[:, column], symptom, found.lead[column])
+            moved = found.sign[column] * during[:, column]
+            start = _begin(before[:, column], moved, panel, symptom, found.lead[column])
         rows.append((
             system, metric, middle[column] if usable else float("nan"), level if usable else float("nan"),
             (level - middle[column]) / spread[column] if usable else float("nan"),
@@ -160,11 +165,22 @@ def _note(system: str, way: str, before: int, during: int, graph: nx.DiGraph, no
     return DEMAND if way == "neither" else note
 
 
-def _begin(before: Any, during: Any, symptom: Felt, lead: int) -> tuple[float, float, float]:
-    """Return the row of `during` where a series left its level, its error, and the first conceivable row."""
-    last = max(symptom.last - int(lead), 0)
-    first, error, earliest = begin(np.nan_to_num(during), last, np.nan_to_num(before))
-    return float(first), error, float(earliest)
+def _begin(before: Any, during: Any, panel: Panel, symptom: Felt, lead: int) -> tuple[float, float, float]:
+    """Return the row of `during` where a series left its level, its error, and the first conceivable row.
+
+    NaN when it was away from its level since the first row that is known, so that it may have left it at any time
+    before; where the windows lie a few rows apart, the error holds the rows between.
+    """
+    rows = np.flatnonzero(np.isfinite(during))
+    away = rows[(rows <= max(symptom.last - int(lead), 0)) & (during[rows] > _MOVED)] if len(rows) else rows
+    if not len(away):
+        return float("nan"), float("nan"), float("nan")
+    last = int(np.searchsorted(rows, away[-1]))
+    first, error, earliest = begin(during[rows], last, np.nan_to_num(before))
+    if first == 0:
+        return float("nan"), float("nan"), float("nan")
+    unseen = float(rows[first] - rows[first - 1] - 1)
+    return float(rows[first]), error + unseen, float(rows[earliest])
 
 
 def _shared(table: pd.DataFrame, graph: nx.DiGraph, system: str) -> float:

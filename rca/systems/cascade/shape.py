@@ -64,6 +64,8 @@ class Follow:
         The filtered score in its healthy standard deviations.
     sign : ndarray
         1, or -1 where a series that may move either way moved against its score.
+    known : ndarray of bool
+        Whether it was measured in at least half of the rows that count.
     lead : ndarray of int
         Rows by which the series led the symptom.
     alignment : ndarray
@@ -73,6 +75,7 @@ class Follow:
 
     strength: Any
     sign: Any
+    known: Any
     lead: Any
     alignment: Any
 
@@ -113,13 +116,17 @@ def _rounding(before: Any, during: Any) -> Any:
     return unit / np.sqrt(12)
 
 
-def focus(symptom: Any) -> Focus:
-    """Return where the symptom moved in the window `during`, from its scores, shape (n_rows,)."""
+def focus(symptom: Any, head: int = 0) -> Focus:
+    """Return where the symptom moved in the window `during`, from its scores, shape (n_rows,).
+
+    The first `head` rows are healthy ones before the window: what rose in them is not the incident.
+    """
     x = np.nan_to_num(np.clip(symptom, -_CLIP, _CLIP))
+    x[:head] = np.minimum(x[:head], 0.0)
     if len(x) <= _SHORT:
         start, stop, lag = 0, len(x), 0
     else:
-        first, last = _stretch(x)
+        first, last = (row + head for row in _stretch(x[head:]))
         start, stop = max(0, first - max(8, (last - first) // 2)), min(len(x), last + max(4, (last - first) // 4))
         lag = min(_MOST_LAG, max(2, (stop - start) // 4))
     shape = x[start:stop]
@@ -188,7 +195,8 @@ def follow(before: Any, during: Any, seen: Focus, either: Any) -> Follow:
     """
     rows, lag = len(seen.shape), seen.lag
     known = np.isfinite(during[seen.start : seen.stop])
-    enough = np.abs(seen.filter) @ known >= 0.5 * np.abs(seen.filter).sum()
+    inside = np.clip(seen.filter, 0.0, None)
+    enough = inside @ known >= 0.5 * inside.sum()
     healthy, x = (np.nan_to_num(np.clip(part, -_CLIP, _CLIP)) for part in (before, during))
     x = np.concatenate([np.zeros((lag, x.shape[1])), x])[seen.start : seen.stop + lag]
     filtered = np.array([seen.filter @ x[lag - lead : lag - lead + rows] for lead in range(lag + 1)])
@@ -196,11 +204,12 @@ def follow(before: Any, during: Any, seen: Focus, either: Any) -> Follow:
     lead = np.where(either, np.abs(strength), strength).argmax(axis=0)
     best = np.where(enough, np.take_along_axis(strength, lead[None], 0)[0], 0.0)
     sign = np.where(either & (best < 0), -1.0, 1.0)
-    inside = np.clip(seen.filter, 0.0, None)
     level = np.array([inside @ x[lag - lead : lag - lead + rows] for lead in range(lag + 1)])
-    fresh = np.divide(filtered, level, out=np.ones_like(level), where=np.abs(level) > np.abs(filtered))
+    large = np.abs(level) > np.abs(filtered)  # else the rows out of the shape are away, on the other side
+    over, under = np.where(large, filtered, 2 * level), np.where(large, level, filtered)
+    fresh = np.divide(over, under, out=np.zeros_like(level), where=under != 0)
     came = np.clip(np.take_along_axis(fresh, lead[None], 0)[0], 0.0, 1.0)
-    return Follow(sign * best, sign, lead, came * _alignment(sign * x, seen, lead))
+    return Follow(sign * best, sign, enough, lead, came * _alignment(sign * x, seen, lead))
 
 
 def _deviation(healthy: Any, weight: Any) -> Any:
