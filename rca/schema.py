@@ -14,7 +14,9 @@ Times are UTC (``datetime64[ns, UTC]``) and empty when undated, never invented.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 
@@ -22,7 +24,7 @@ from rca import times
 from rca.errors import InputError, UnknownName, did_you_mean, raise_all, shorten
 from rca.times import UTC
 
-__all__ = ["COLUMNS", "REQUIRED", "SEVERITY", "check", "empty", "severity_number"]
+__all__ = ["COLUMNS", "REQUIRED", "SEVERITY", "alert_state", "attributes", "check", "empty", "severity_number"]
 
 TEXT = "str"
 COLUMNS: Mapping[str, Mapping[str, str]] = {
@@ -90,6 +92,8 @@ SEVERITY: Mapping[str, int] = {
     "warn": 13, "warning": 13, "medium": 13, "minor": 13, "error": 17, "err": 17, "high": 17, "major": 17,
     "critical": 21, "crit": 21, "fatal": 21, "alert": 21, "emergency": 24, "page": 21,
 }  # fmt: skip
+_ENDED = ("resolved", "ok", "closed", "inactive", "normal")
+_HANDLED = ("pending", "acknowledged", "unacknowledged", "reassigned", "escalated", "work_started")
 _NUMBERS = {str(number): number for number in range(1, 25)}
 
 
@@ -103,6 +107,42 @@ def severity_number(word: str) -> int | None:
     """
     text = word.strip().lower()
     return SEVERITY[text] if text in SEVERITY else _NUMBERS.get(text)
+
+
+def attributes(text: str) -> Mapping[str, Any]:
+    """Return the attributes of an event, which are a JSON object as text; an empty text has none.
+
+    Raises
+    ------
+    InputError
+        If the text is no JSON object.
+
+    Examples
+    --------
+    >>> attributes('{"to": "on-call"}')["to"], attributes("")
+    ('on-call', {})
+    """
+    try:
+        content = json.loads(text) if text else {}
+    except ValueError as error:
+        raise InputError(f"attributes are no JSON object: {shorten(text)}") from error
+    if not isinstance(content, dict):
+        raise InputError(f"attributes are no JSON object: {shorten(text)}")
+    return content
+
+
+def alert_state(fields: Mapping[str, Any]) -> str:
+    """Return what the attributes of an alert or ticket say of it: it ``fires``, ``ended``, or people ``handled`` it.
+
+    Without an attribute ``state`` or ``status`` it fires.
+
+    Examples
+    --------
+    >>> alert_state({"status": "Resolved"}), alert_state({"state": "acknowledged"}), alert_state({})
+    ('ended', 'handled', 'fires')
+    """
+    words = {str(fields.get(name, "")).casefold() for name in ("state", "status")}
+    return "ended" if words & set(_ENDED) else "handled" if words & set(_HANDLED) else "fires"
 
 
 def empty(table: str) -> pd.DataFrame:

@@ -2,6 +2,35 @@
 
 from __future__ import annotations
 
+import sys
+
+import pytest
+
+
+@pytest.fixture
+def rca(monkeypatch, capsys):
+    """Run the command in this process; return (exit code, standard output, standard error)."""
+    from rca import cli
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["rca", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        out, err = capsys.readouterr()
+        return stop.value.code or 0, out, err
+
+    return run
+
+
+@pytest.fixture
+def folder(rca, tmp_path):
+    """An incident folder as `rca new` makes it, with a date."""
+    rca("new", "mine", "--in", tmp_path)
+    path = tmp_path / "mine" / "incident.yaml"
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join('as_of: "2026-01-01T00:00:00Z"' if line.startswith("as_of:") else line for line in lines))
+    return path.parent
+
 
 def pytest_deselected(items):
     """Remember how many tests were left out because they need more than Python."""

@@ -559,3 +559,18 @@ def test_metrics_in_another_zone_and_without_a_column_are_read_or_refused_with_e
     with pytest.raises(InputError, match="required column 'metric' is missing"):
         cascade.trace(metrics.drop(columns="metric"), graph, symptom=("c", "latency"), before=BEFORE, during=DURING,
                       events=happened(*rows))  # fmt: skip
+
+
+def test_an_alert_is_open_until_the_notice_of_its_end_and_counts_once_while_people_handle_it():
+    graph = nx.DiGraph([("queue", "c")])
+    metrics = frame({("c", "latency"): np.arange(ROWS) % 3})
+    rows = [(320, "firing", "a"), (322, "acknowledged", "a"), (323, "firing", "a"), (330, "resolved", "a"),
+            (340, "firing", "a"), (325, "firing", "b"), (326, "firing", ""), (327, "firing", "")]  # fmt: skip
+    events = happened(*((at, None, "queue", "alert", 17) for at, _, _ in rows)).assign(
+        ref=[ref for *_, ref in rows], attributes=[f'{{"status": "{state}"}}' for _, state, _ in rows]
+    )
+    signs = happenings(events, metrics, graph, ("c", "latency"), (BEFORE, DURING))
+    expected = np.zeros(ROWS)
+    for first, last in ((320, 330), (340, ROWS), (325, ROWS), (326, ROWS), (327, ROWS)):
+        expected[first : last + 1] += 1
+    assert signs["value"].tolist() == expected.tolist()

@@ -33,6 +33,13 @@ def test_a_constant_series_has_the_spread_of_its_rounding():
     assert during[1, 0] == pytest.approx(np.sqrt(12))
 
 
+def test_a_rate_that_was_always_zero_is_not_taken_for_a_count_when_it_rises_late():
+    during = np.concatenate([np.zeros(100), np.full(20, 0.0512)])[:, None]
+    scored = shape.scores(np.zeros((300, 1)), during, np.ones(1))
+    assert scored[3][0] == pytest.approx(1e-4 / np.sqrt(12))
+    assert scored[1][-1, 0] > 100
+
+
 @given(st.lists(st.floats(-60, 60), min_size=2, max_size=40))
 def test_the_filter_weighs_the_shape_against_the_rows_out_of_it(values):
     weight = shape.weights(np.array([values]))[0]

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, strategies as st
 
-from rca import __version__, cli, custody, evidence, incident, report, times
+from rca import __version__, custody, evidence, incident, report, times
 from rca.cli import looking
 from rca.cli.listing import Clock
 from rca.errors import InputError
@@ -39,20 +39,6 @@ DATASETS = Path(__file__).parent.parent / "datasets"
 @pytest.fixture
 def folder(tmp_path):
     return Path(shutil.copytree(DATASETS / "bot-feature-file-outage", tmp_path / "outage"))
-
-
-@pytest.fixture
-def rca(monkeypatch, capsys):
-    """Run the command in this process; return (exit code, standard output, standard error)."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["rca", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        out, err = capsys.readouterr()
-        return stop.value.code or 0, out, err
-
-    return run
 
 
 def edit(path, old, new):

@@ -1,11 +1,10 @@
 """``rca annotate`` as a person types it: what is written, what is said, and what is refused."""
 
 import json
-import sys
 
 import pytest
 
-from rca import annotations, cli, incident, sources
+from rca import annotations, incident, sources
 
 ROWS = [
     "id,at,text,who",
@@ -19,20 +18,6 @@ sources:
   - {id: alerts, file: sources/alerts.csv, columns: {time: at, message: text, actor: who}, native_id: id,
      constant: {system: my-model, kind: alert}}
 """
-
-
-@pytest.fixture
-def rca(monkeypatch, capsys):
-    """Run the command in this process; return (exit code, standard output, standard error)."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["rca", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        out, err = capsys.readouterr()
-        return stop.value.code or 0, out, err
-
-    return run
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from rca import cli, custody, incident, sources
+from rca import custody, incident, sources
 from rca.errors import InputError
 from rca.sources import adding, questions
 
@@ -22,29 +22,6 @@ WEB = "\n".join(
     f'10.0.0.{n} - - [18/Nov/2025:12:{n:02}:00 +0100] "GET /score HTTP/1.1" {500 if n > 6 else 200} 12'
     for n in range(10)
 )
-
-
-@pytest.fixture
-def rca(monkeypatch, capsys):
-    """Run the command in this process; return (exit code, standard output, standard error)."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["rca", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        out, err = capsys.readouterr()
-        return stop.value.code or 0, out, err
-
-    return run
-
-
-@pytest.fixture
-def folder(rca, tmp_path):
-    rca("new", "mine", "--in", tmp_path)
-    path = tmp_path / "mine" / "incident.yaml"
-    lines = path.read_text().splitlines()
-    path.write_text("\n".join('as_of: "2026-01-01T00:00:00Z"' if line.startswith("as_of:") else line for line in lines))
-    return path.parent
 
 
 def write(tmp_path, name, text):

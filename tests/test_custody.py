@@ -14,7 +14,7 @@ import zipfile
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from rca import annotations, cli, custody, evidence, incident, journal
+from rca import annotations, custody, evidence, incident, journal
 from rca.custody import check
 from rca.errors import InputError, MissingFile, UnknownName, UnsafeInput
 
@@ -107,42 +107,29 @@ def test_a_manifest_from_before_there_was_a_log_is_taken_over(folder):
     assert custody.verify_all(folder) == []
 
 
-@pytest.fixture
-def command(monkeypatch, capsys):
-    """Run a command in this process; return (exit code, standard output, standard error)."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["rca", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        return stop.value.code or 0, *capsys.readouterr()
-
-    return run
-
-
-def test_verify_says_what_was_never_recorded_and_how_to_record_it(folder, command):
-    code, out, err = command("verify", folder)
+def test_verify_says_what_was_never_recorded_and_how_to_record_it(folder, rca):
+    code, out, err = rca("verify", folder)
     assert (code, out) == (2, "")
     assert "no MANIFEST.json and no custody.jsonl" in err and "the 3 files in sources/ and model/" in err
     assert f"`rca manifest {folder}`" in err
     custody.record(folder)
-    assert command("verify", folder)[0] == 0
+    assert rca("verify", folder)[0] == 0
 
 
-def test_verify_of_a_lost_manifest_is_a_difference_beside_those_that_the_log_shows(folder, command):
+def test_verify_of_a_lost_manifest_is_a_difference_beside_those_that_the_log_shows(folder, rca):
     custody.record(folder)
     (folder / "MANIFEST.json").unlink()
     (folder / "sources/a.csv").write_text("a\n2\n")
-    code, out, err = command("verify", folder)
+    code, out, err = rca("verify", folder)
     assert (code, out) == (1, "")
     first, second = err.strip().splitlines()
     assert first.startswith("MANIFEST.json: missing; custody.jsonl shows") and f"`rca manifest {folder}`" in first
     assert second == "sources/a.csv: changed since it was added (custody.jsonl line 1)"
 
 
-def test_verify_of_no_incident_folder_says_what_is_wanted(tmp_path, command):
+def test_verify_of_no_incident_folder_says_what_is_wanted(tmp_path, rca):
     for path in (tmp_path, tmp_path / "none"):
-        code, _, err = command("verify", path)
+        code, _, err = rca("verify", path)
         assert code == 2 and f"{path}: no incident.yaml there" in err and ".zip" in err
 
 
@@ -634,47 +621,47 @@ def test_the_end_of_an_archive_is_as_zip_writes_it_with_few_and_many_members(tmp
         assert check._layout(str(tmp_path / "x.zip"), archive.infolist()) == []
 
 
-def test_evidence_that_changed_is_sealed_but_never_silently(tmp_path, command):
+def test_evidence_that_changed_is_sealed_but_never_silently(tmp_path, rca):
     folder = incident.new("case", tmp_path)
     (folder / "sources/a.csv").write_text("a\n1\n")
     custody.record(folder)
-    code, out, err = command("seal", folder, tmp_path / "good.zip")
+    code, out, err = rca("seal", folder, tmp_path / "good.zip")
     assert (code, err) == (0, "") and "note it elsewhere" in out
     (folder / "sources/a.csv").write_text("a\n2\n")
-    code, out, err = command("seal", folder, tmp_path / "x.zip", "--by", "legal")
+    code, out, err = rca("seal", folder, tmp_path / "x.zip", "--by", "legal")
     assert code == 1 and "SHA-256" in out
     assert "sources/a.csv: changed since it was recorded" in err and "sealed, but NOT AS RECORDED" in err
     with zipfile.ZipFile(tmp_path / "x.zip") as archive:
         assert "NOT AS RECORDED: differences that were known" in archive.read("README.txt").decode()
         assert archive.read("incident/sources/a.csv") == b"a\n2\n"
     assert custody.entries(folder)["note"].iloc[-1].endswith("; 1 differences known")
-    assert command("verify", tmp_path / "x.zip")[0] == 1
+    assert rca("verify", tmp_path / "x.zip")[0] == 1
 
 
-def test_verify_prints_the_head_so_that_it_can_be_noted_and_given_back(folder, command):
+def test_verify_prints_the_head_so_that_it_can_be_noted_and_given_back(folder, rca):
     custody.record(folder)
     fill(folder, 2)
-    code, out, _ = command("verify", folder)
+    code, out, _ = rca("verify", folder)
     assert code == 0 and f"custody.jsonl ends in {custody.head(folder)}; note it elsewhere" in out
     head = custody.head(folder)
     log(folder).write_bytes(b"".join(lines(folder)[:-1]))
-    assert command("verify", folder)[0] == 0
-    assert command("verify", folder, "--head", head)[0] == 1
+    assert rca("verify", folder)[0] == 0
+    assert rca("verify", folder, "--head", head)[0] == 1
 
 
-def test_verify_names_a_changed_annotation_with_and_without_a_log(folder, command):
+def test_verify_names_a_changed_annotation_with_and_without_a_log(folder, rca):
     annotations.add(folder, "e1", note="pager silent", author="SRE")
     custody.record(folder)
-    assert command("verify", folder)[0] == 0
+    assert rca("verify", folder)[0] == 0
     path = folder / "annotations.jsonl"
     path.write_text(path.read_text().replace("silent", "loud"))
-    code, _, err = command("verify", folder)
+    code, _, err = rca("verify", folder)
     assert code == 1 and err.startswith("annotations.jsonl: line 1: changed since it was annotated")
     log(folder).unlink()
-    code, _, err = command("verify", folder)
+    code, _, err = rca("verify", folder)
     assert code == 1 and err.startswith("annotations.jsonl: line 1: was edited")
     path.write_text("")
-    assert command("verify", folder)[0] == 0  # what nothing recorded cannot be missed
+    assert rca("verify", folder)[0] == 0  # what nothing recorded cannot be missed
 
 
 def test_what_is_put_back_must_be_the_recorded_original(folder, tmp_path):

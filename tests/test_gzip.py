@@ -4,9 +4,7 @@ import gzip
 import hashlib
 import io
 import json
-import shutil
 import subprocess
-import sys
 import tarfile
 import zipfile
 
@@ -15,7 +13,7 @@ import pytest
 from exports import EXPORTS, incident
 from hypothesis import given, settings, strategies as st
 
-from rca import cli, files, incident as incidents, sources
+from rca import files, incident as incidents, sources
 from rca.errors import InputError, MissingFile, UnsafeInput
 from rca.incident.model import Source
 from rca.sources import adding, documents, formats, recognise
@@ -48,29 +46,6 @@ def held(path, data):
         return handle.read()
 
 
-@pytest.fixture
-def rca(monkeypatch, capsys):
-    """Run the command in this process; return (exit code, standard output, standard error)."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["rca", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        out, err = capsys.readouterr()
-        return stop.value.code or 0, out, err
-
-    return run
-
-
-@pytest.fixture
-def folder(rca, tmp_path):
-    rca("new", "mine", "--in", tmp_path)
-    path = tmp_path / "mine" / "incident.yaml"
-    lines = path.read_text().splitlines()
-    path.write_text("\n".join('as_of: "2026-01-01T00:00:00Z"' if line.startswith("as_of:") else line for line in lines))
-    return path.parent
-
-
 def put(path, content):
     path.write_bytes(gzip.compress(content.encode() if isinstance(content, str) else content))
     return path
@@ -89,7 +64,6 @@ def test_the_members_of_a_gzip_file_are_read_one_after_the_other(tmp_path_factor
         assert held(path, whole) == whole
 
 
-@pytest.mark.skipif(shutil.which("gzip") is None, reason="needs the command gzip")
 def test_what_the_command_gzip_writes_is_read(tmp_path):
     (tmp_path / "syslog.2").write_text(CSV * 1000)
     subprocess.run(["gzip", "-9", str(tmp_path / "syslog.2")], check=True)

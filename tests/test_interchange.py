@@ -4,32 +4,22 @@ import csv
 import json
 import re
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from rca import annotations, cli, incident, schema, sources
+from rca import annotations, incident, schema, sources
 from rca.sources import interchange
 
 DATASETS = Path(__file__).parent.parent / "datasets"
 OWN = ("source", "position", "locator", "raw_sha256", "attributes")  # columns that describe the import
 
 
-@pytest.fixture
-def rca(monkeypatch, capsys, tmp_path):
+@pytest.fixture(autouse=True)
+def cache(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["rca", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        out, err = capsys.readouterr()
-        return stop.value.code or 0, out, err
-
-    return run
 
 
 @pytest.fixture

@@ -117,10 +117,11 @@ def trace(
 
     Notes
     -----
-    It abstains if the symptom is a lone spike, or its system not in `graph`; if chance explains the symptom and the
+    It abstains if the symptom is a lone spike, has too few rows, or was away from its level since `during` began with
+    no healthy rows shortly before it; if its system is not in `graph`; if chance explains the symptom and the
     leader, picked from all systems, in 3 % of healthy windows (Fisher's method); if the leader's score is
-    not 1.03 times the next; if the leader and a system that it depends on and that depends on it moved at
-    once; if a quarter of the systems with edges, but unrelated to the leader, moved at least 0.4 times as
+    not 1.03 times the next; if the leader and a system in a cycle with it moved at once (one next to it, or one
+    whose score comes within 1.1); if a quarter of the systems with edges, but unrelated to the leader, moved at least 0.4 times as
     strongly as it (a cause outside the graph, such as load); and if measures of demand rose at the leader and at
     half of the systems that have one, no later than it. What 10 or more systems that the symptom does not depend
     on share (the median) is taken off every system. Where a system has the symptom's metric, its others count a
@@ -130,11 +131,12 @@ def trace(
     real incidents may be harder.
 
     A rank is a hypothesis: a cause that no metric shows cannot be named, and the sentence lists dependencies
-    without metrics. A system without a way to the symptom may lead if it explains much, since an edge
-    may be missing; its ``lags`` say so. Names
-    carry no meaning, except that two metrics have the same one. The weights were chosen by hand on simulated
-    incidents of our own, with PetShop's low traffic and RootCauseBench in view, so results on those flatter
-    the method; they lie on a plateau. Memory grows with 256 series at a time.
+    without metrics. A system without a way to the symptom may lead if it explains much, since an edge may be
+    missing; its ``lags`` say so. An innocent change of a system upstream, in the hour of the fault and measured in
+    another metric, can be taken for the cause with much confidence. Names carry no meaning, except that two metrics
+    have the same one. The weights were chosen by hand on simulated incidents of our own, with the demo's world,
+    PetShop's low traffic and RootCauseBench in view, so results on those flatter the method. Series are
+    examined 256 at a time.
 
     Examples
     --------

@@ -105,15 +105,22 @@ def _quantile(ordered: Any, share: float) -> Any:
 
 
 def _rounding(before: Any, during: Any) -> Any:
-    """Return the standard deviation of rounding errors, from the decimals that a sample of the values has."""
-    sample = np.concatenate([before[-64:], during[:64]])
-    sample = np.where(np.isfinite(sample), sample, 0.0)
-    unit = np.zeros(sample.shape[1])
-    for decimals in range(6, -1, -1):
-        scaled = sample * 10.0**decimals
-        exact = (np.abs(scaled - np.round(scaled)) <= 1e-9 * np.maximum(np.abs(scaled), 1.0)).all(axis=0)
-        unit[exact] = 10.0**-decimals
+    """Return the standard deviation of rounding errors, from the decimals that all values have; 0 beyond six."""
+    values = np.concatenate([before, during])
+    values = np.where(np.isfinite(values), values, 0.0)
+    unit = np.zeros(values.shape[1])
+    left = np.flatnonzero(_has_decimals(values[-64:], 6))  # most series have more: a few rows tell
+    for decimals in range(7):
+        exact = _has_decimals(values[:, left], decimals)
+        unit[left[exact]] = 10.0**-decimals
+        left = left[~exact]
     return unit / np.sqrt(12)
+
+
+def _has_decimals(values: Any, decimals: int) -> Any:
+    """Return which columns hold no value with more decimals."""
+    scaled = values * 10.0**decimals
+    return (np.abs(scaled - np.round(scaled)) <= 1e-9 * np.maximum(np.abs(scaled), 1.0)).all(axis=0)
 
 
 def focus(symptom: Any, head: int = 0) -> Focus:

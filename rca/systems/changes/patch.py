@@ -122,7 +122,7 @@ def read(attributes: Any) -> Patch:
     """
     if isinstance(attributes, str):
         try:
-            attributes = json.loads(attributes[: 8 * MAX_TEXT]) if attributes.lstrip().startswith("{") else {}
+            attributes = json.loads(attributes) if attributes.lstrip().startswith("{") else {}
         except (json.JSONDecodeError, RecursionError):
             attributes = {}
     paths: dict[str, None] = {}

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
 
 import networkx as nx
 import pandas as pd
@@ -171,7 +169,7 @@ def _events(events: pd.DataFrame | None) -> pd.DataFrame:
         events = schema.empty("events")
     kept = events[events["kind"].isin(LIVE)] if "kind" in events else events
     table = schema.check(kept[[name for name in kept if name in schema.COLUMNS["events"]]], "events")
-    details = [_details(text) for text in table["attributes"]]
+    details = [schema.attributes(text) for text in table["attributes"]]
     states = [{str(item.get(key)).upper() for key in ("event_type", "status")} for item in details]
     going = pd.Series([bool(state & set(RUNNING)) for state in states], index=table.index, dtype=bool)
     lists = [held if isinstance(held := item.get("outputs"), list) else [] for item in details]
@@ -181,14 +179,6 @@ def _events(events: pd.DataFrame | None) -> pd.DataFrame:
         sure=(table["severity"].fillna(0) < _WARNING).astype(bool) & ~going,
         outputs=pd.Series([frozenset(map(str, held)) for held in lists], index=table.index, dtype=object),
     )
-
-
-def _details(text: Any) -> dict[str, Any]:
-    try:
-        found = json.loads(text) if isinstance(text, str) and text else {}
-    except json.JSONDecodeError:
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _naming(table: pd.DataFrame, version: str, system: str | None) -> pd.DataFrame:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 import pandas as pd
 
 from rca import times
-from rca.errors import InputError, shorten
 
-__all__ = ["ZERO", "attributes", "bounds", "difference", "spans", "when"]
+__all__ = ["ZERO", "bounds", "difference", "spans", "when"]
 
 ZERO = pd.Timedelta(0)
 
@@ -76,25 +73,3 @@ def when(earliest: pd.Timestamp, latest: pd.Timestamp) -> str:
         return first
     first = first.removesuffix(" UTC")
     return f"{first} to {last.removeprefix(first[:11])}"
-
-
-def attributes(text: str) -> Mapping[str, Any]:
-    """Return the attributes of an event, which are a JSON object as text; an empty text has none.
-
-    Raises
-    ------
-    InputError
-        If the text is no JSON object.
-
-    Examples
-    --------
-    >>> attributes('{"to": "on-call"}')["to"], attributes("")
-    ('on-call', {})
-    """
-    try:
-        content = json.loads(text) if text else {}
-    except ValueError as error:
-        raise InputError(f"attributes are no JSON object: {shorten(text)}") from error
-    if not isinstance(content, dict):
-        raise InputError(f"attributes are no JSON object: {shorten(text)}")
-    return content

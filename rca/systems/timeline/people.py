@@ -9,7 +9,8 @@ import pandas as pd
 
 from rca import times
 from rca.errors import InputError, raise_all
-from rca.systems.timeline.interval import attributes, bounds, difference, spans, when
+from rca.schema import attributes
+from rca.systems.timeline.interval import bounds, difference, spans, when
 from rca.systems.timeline.order import ORDER
 
 __all__ = ["handovers", "knowledge"]

@@ -10,17 +10,12 @@ import pandas as pd
 
 from rca import times
 from rca.errors import InputError, raise_all
-from rca.systems.timeline.interval import attributes, bounds, difference, spans, when
+from rca.schema import alert_state, attributes
+from rca.systems.timeline.interval import bounds, difference, spans, when
 
 __all__ = ["detection_gap", "gaps"]
 
 NO_ALERT = "no alert on it in these exports"
-# States of an alert that say that it ended or what people did with it, not that it fired.
-_NOT_FIRING = (
-    "resolved", "ok", "closed", "inactive", "normal", "pending", "acknowledged", "unacknowledged", "reassigned",
-    "escalated",
-)  # fmt: skip
-_STATES = ("state", "status")
 _SPEAKS = 5  # typical steps: a longer step is silence
 _ENOUGH = 10  # distinct times, before a step can be called typical
 _SPANS = ("typical_step", "largest_gap")
@@ -221,13 +216,13 @@ def _seen_by(system: str, metric: str, alerts: pd.DataFrame, monitors: pd.DataFr
 def _alerts(alerts: pd.DataFrame) -> pd.DataFrame:
     """Return the dated alerts that fire, earliest first: system, name, metric, text, time and bounds."""
     fields = [attributes(text) for text in alerts["attributes"]]
-    ended = [any(str(item.get(name, "")).casefold() in _NOT_FIRING for name in _STATES) for item in fields]
+    fires = [alert_state(item) == "fires" for item in fields]
     name = alerts["ref"].where(alerts["ref"] != "", alerts["message"].str.slice(0, 60))
     table = bounds(alerts).assign(
         time=alerts["time"], system=alerts["system"], name=name, text=alerts["ref"] + " " + alerts["message"],
         metric=pd.Series([str(item.get("metric", "")) for item in fields], alerts.index, dtype="str"),
     )  # fmt: skip
-    table = table[~np.array(ended, dtype=bool)].dropna(subset=["earliest"])
+    table = table[np.array(fires, dtype=bool)].dropna(subset=["earliest"])
     return table.sort_values(["earliest", "latest"], kind="stable")
 
 
