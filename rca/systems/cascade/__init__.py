@@ -121,11 +121,11 @@ def trace(
     no healthy rows shortly before it; if its system is not in `graph`; if chance explains the symptom and the
     leader, picked from all systems, in 3 % of healthy windows (Fisher's method); if the leader's score is
     not 1.03 times the next; if the leader and a system in a cycle with it moved at once (one next to it, or one
-    whose score comes within 1.1); if a quarter of the systems with edges, but unrelated to the leader, moved at least 0.4 times as
-    strongly as it (a cause outside the graph, such as load); and if measures of demand rose at the leader and at
-    half of the systems that have one, no later than it. What 10 or more systems that the symptom does not depend
-    on share (the median) is taken off every system. Where a system has the symptom's metric, its others count a
-    third.
+    whose score comes within 1.1); if a quarter of the systems with edges, but unrelated to the leader, moved at
+    least 0.4 times as strongly as it (a cause outside the graph, such as load); and if measures of demand rose at
+    the leader and at half of the systems that have one, no later than it. What 10 or more systems that the symptom
+    does not depend on share (the median) is taken off every system. Where a system has the symptom's metric, its
+    others count a third.
 
     ``confidence`` was fitted on simulated incidents of our own (``simulate``), where 212 answers were right in 93 %;
     real incidents may be harder.
