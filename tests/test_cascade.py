@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from rca import plots
 from rca.errors import InputError, UnknownName
 from rca.systems import cascade
 from rca.systems.cascade.happenings import happenings
@@ -574,3 +575,17 @@ def test_an_alert_is_open_until_the_notice_of_its_end_and_counts_once_while_peop
     for first, last in ((320, 330), (340, ROWS), (325, ROWS), (326, ROWS), (327, ROWS)):
         expected[first : last + 1] += 1
     assert signs["value"].tolist() == expected.tolist()
+
+
+def test_of_a_system_on_the_way_that_did_not_move_the_lag_is_not_known_and_the_picture_can_be_drawn():
+    rng, rows = np.random.default_rng(6), np.arange(ROWS)
+    late = {"before": (START + 100 * STEP, START + ROWS * STEP), "during": (START, START + 20 * STEP)}
+    series = {("a", "latency"): 50 + rng.normal(size=ROWS) + 30 * (rows < 20) * (0.5 + (rows >= 2))}
+    series["b", "latency"] = 50 + rng.normal(size=ROWS)
+    series["c", "latency"] = 50 + rng.normal(size=ROWS) + 12 * ((rows >= 2) & (rows < 20))
+    graph = nx.DiGraph([("a", "b"), ("b", "c")])
+    found = chain({}, graph, series=series, **late)
+    assert found.first == "a"
+    assert pd.isna(found.candidates.loc["a", "onset"])  # up since the first row: it may have begun at any time before
+    assert found.candidates.loc["a", "lags"] == ("not known", "not known")
+    assert "since when is not known" in {text.get_text() for text in plots.cascade(found, graph).texts}

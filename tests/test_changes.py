@@ -427,3 +427,16 @@ def test_an_error_of_an_unrelated_system_or_one_that_stopped_before_the_onset_do
 def test_the_name_of_a_system_in_an_error_is_no_content():
     patch = "+++ b/a.py\n@@ -1,1 +1,1 @@\n-a = store()\n+a = b()"
     assert changes.rank(*incident("error_rate", "call to 'store' failed", patch), GRAPH).best is None
+
+
+def test_no_change_is_fitted_to_a_system_that_moved_nobody_knows_when():
+    at = pd.Timestamp("2025-03-01T10:00Z")
+    none = {"onset": pd.to_datetime([None], utc=True), "onset_error": pd.to_timedelta([None])}
+    found = pd.DataFrame(none | {"metric": ["latency"]}, index=["db"])
+    moved = pd.DataFrame({"system": ["db"], "metric": "latency", "onset": none["onset"]})
+    events = pd.DataFrame({"event_id": ["e1"], "time": [at], "system": ["db"], "kind": "deploy", "message": ["version 7"],
+                           "ref": ""})  # fmt: skip
+    fit = changes.rank(events, Trace(("api", "latency"), found, moved), nx.DiGraph([("db", "api")]))
+    assert fit.best is None
+    assert fit.answer.startswith("No change can be fitted: since when db was away from its level is not known.")
+    assert not fit.candidates["fits"].any()

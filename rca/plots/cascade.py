@@ -95,7 +95,7 @@ def _looks(trace: Trace, graph: nx.DiGraph) -> tuple[dict[str, list[str]], dict[
         if rows.empty:
             texts[system], looks[system] = ["no metrics"], {"linestyle": (0, (3, 2))}
             continue
-        if moved.empty:
+        if moved.empty and system not in trace.candidates.index:
             texts[system] = ["no significant move"]
             continue
         if system in trace.candidates.index:
@@ -107,7 +107,7 @@ def _looks(trace: Trace, graph: nx.DiGraph) -> tuple[dict[str, list[str]], dict[
         size = float(best["deviation"])
         texts[system] = [
             f"{best['metric']} {size:+.1f} sd",
-            f"since {best['onset']:%m-%d %H:%M}",
+            "since when is not known" if pd.isna(best["onset"]) else f"since {best['onset']:%m-%d %H:%M}",
             *_apart(best["onset"], felt),
         ]
         shade = next(colour for limit, colour, _ in reversed(_SHADES) if abs(size) >= limit)
@@ -119,7 +119,7 @@ def _looks(trace: Trace, graph: nx.DiGraph) -> tuple[dict[str, list[str]], dict[
 
 def _apart(time: pd.Timestamp, felt: pd.Timestamp) -> list[str]:
     """Say how long before or after the symptom a system moved; nothing if at the same time or not known."""
-    if pd.isna(felt) or time == felt:
+    if pd.isna(felt) or pd.isna(time) or time == felt:
         return []
     length = abs(time - felt)
     unit, name = next(

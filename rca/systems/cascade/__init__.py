@@ -320,7 +320,7 @@ def _describe(
     starts = {name: (start, error) for name, start, error in
               zip(table.index, table["onset"], table["onset_error"], strict=True) if pd.notna(start)}  # fmt: skip
     table["lags"] = [
-        sentences.lags(path, starts, panel.step) if far > 0 else ("no way to the symptom in the graph",)
+        sentences.lags(path, starts, systems.names, panel.step) if far > 0 else ("no way to the symptom in the graph",)
         for path, far in zip(table["path"], table["reach"], strict=True)
     ]
     said = []

@@ -109,15 +109,17 @@ def listed(names: Sequence[str]) -> str:
     return f"{', '.join(names[:_NAMED])}{more}"
 
 
-def lags(path: Sequence[str], onsets: Any, step: pd.Timedelta) -> tuple[str, ...]:
+def lags(path: Sequence[str], onsets: Any, measured: Collection[str], step: pd.Timedelta) -> tuple[str, ...]:
     """Return for each edge of a path by how long the effect came later, or why that is not known.
 
-    `onsets` maps a system to its onset and its error.
+    `onsets` maps a system to its onset and its error; one that is measured, but not in it, did not clearly move, or
+    nobody knows since when.
     """
     said = []
     for cause, effect in pairwise(path):
         if cause not in onsets or effect not in onsets:
-            said.append("not measured")
+            blind = cause not in measured or effect not in measured
+            said.append("not measured" if blind else "not known")
             continue
         (first, error), (then, other) = onsets[cause], onsets[effect]
         lag = then - first

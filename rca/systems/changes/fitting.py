@@ -118,7 +118,7 @@ def rank(
         raise InputError(f"max_delay: {max_delay} is not positive")
     kinds = vocabulary.table("event_kinds")
     table = changes[changes["kind"].isin(kinds.index[kinds["is_change"] == "yes"])].reset_index(drop=True)
-    if trace.first is None:
+    if trace.first is None or pd.isna(trace.candidates["onset"].iloc[0]):
         return _without_cause(table, trace)
     if table.empty:
         return ChangeFit(_table([]), "No change is on record.")
@@ -153,11 +153,16 @@ def rank(
 
 
 def _without_cause(table: pd.DataFrame, trace: Trace) -> ChangeFit:
-    rows = table.assign(fits=False, support=0.0, delay=None, reason="no first cause was named")
-    return ChangeFit(
-        _table(rows.sort_values("time", kind="stable")),
+    """Return that nothing can be fitted: to no system, or to one that moved nobody knows when."""
+    short, said = (
+        "no first cause was named",
         f"No first cause was named, so no change can be fitted to it. {trace.abstained}",
     )
+    if trace.first is not None:
+        short = f"since when {trace.first} was away from its level is not known"
+        said = f"No change can be fitted: {short}. A window that begins before the incident would tell."
+    rows = table.assign(fits=False, support=0.0, delay=None, reason=short)
+    return ChangeFit(_table(rows.sort_values("time", kind="stable")), said)
 
 
 def _table(rows: Any) -> pd.DataFrame:
