@@ -154,10 +154,8 @@ def rank(
 
 def _without_cause(table: pd.DataFrame, trace: Trace) -> ChangeFit:
     """Return that nothing can be fitted: to no system, or to one that moved nobody knows when."""
-    short, said = (
-        "no first cause was named",
-        f"No first cause was named, so no change can be fitted to it. {trace.abstained}",
-    )
+    short = "no first cause was named"
+    said = f"No first cause was named, so no change can be fitted to it. {trace.abstained}"
     if trace.first is not None:
         short = f"since when {trace.first} was away from its level is not known"
         said = f"No change can be fitted: {short}. A window that begins before the incident would tell."
