@@ -7,17 +7,19 @@
 ``dependencies``
     One row an edge ``cause -> effect``: a fault in ``cause`` can reach ``effect``.
 ``spans``
-    One row a span of a distributed trace; made into dependencies on the way in.
+    One row a span of a distributed trace. Their calls are made into dependencies on the way in.
 
 Times are UTC (``datetime64[ns, UTC]``) and empty when undated, never invented.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from rca import times
@@ -76,6 +78,7 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
         "system": TEXT,
         "name": TEXT,
         "time": UTC,
+        "duration": "timedelta64[ns]",  # from its start to its end; empty when not known
         "status": TEXT,
         "source": TEXT,
     },
@@ -202,7 +205,7 @@ def check(frame: pd.DataFrame, table: str, *, where: str = "") -> pd.DataFrame:
                 out[name] = ""
             elif kind == "int64":
                 out[name] = 1
-            elif kind == "timedelta64[ns]":
+            elif name == "offset":
                 out[name] = pd.Timedelta(0)
             out[name] = out[name].astype(kind)
         except (TypeError, ValueError, OverflowError) as error:
@@ -222,4 +225,8 @@ def _cast(column: pd.Series, kind: str, where: str) -> pd.Series:
         return column.astype(object).where(column.notna(), "").astype(str).astype(TEXT)
     if kind == UTC:
         return column if column.dtype == UTC else times.parse_column(column, where=where)
+    if kind == "timedelta64[ns]" and column.dtype.kind != "m":  # a bare number would be taken for nanoseconds
+        wrong = [value for value in column.dropna() if not isinstance(value, (dt.timedelta, np.timedelta64))]
+        if wrong:
+            raise TypeError(f"{shorten(wrong[0])} is no Timedelta")
     return column.astype("Int64") if kind == "int64" else column.astype(kind)  # Int64 refuses 1.5, int64 cuts it

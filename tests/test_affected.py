@@ -341,6 +341,96 @@ def test_a_system_is_hurt_since_the_first_of_its_measures_moved():
     assert row(affected.find(metrics=table, **WINDOWS), "db")["since"] == START + 70 * MINUTE
 
 
+def test_the_sentence_cites_the_test_that_gives_the_time_first():
+    slow = metric("db", "slow", wave(50, 400, at=90))
+    early = metric("db", "early", wave(50, -10, at=70))
+    found = row(affected.find(metrics=pd.concat([slow, early]), **WINDOWS), "db")
+    first, then = (found["sentence"].index(f"at 2025-03-01 {clock} UTC") for clock in ("09:10", "09:30"))
+    assert found["sentence"].startswith("db: early fell") and first < then
+    assert found["since"] == START + 70 * MINUTE
+    assert found["sentence"].count("early") == 1
+
+
+def test_each_kind_of_evidence_is_told_with_its_time_the_earliest_first():
+    minutes = np.arange(0.25, 120, 0.5)
+    failing = spans("db", minutes, [number for number, minute in enumerate(minutes) if minute > 75])
+    found = row(affected.find(metrics=metric("db", "slow", wave(50, 400, at=90)), spans=failing, **WINDOWS), "db")
+    first, then = (found["sentence"].index(text) for text in ("before since 2025-03-01 09:15", "at 2025-03-01 09:30"))
+    assert first < then and f"{found['since']:%H:%M}" == "09:15"
+
+
+def far(table):
+    """The table with its healthy hour ninety days earlier, and the windows for it."""
+    shift = pd.Timedelta("90D")
+    moved = table.assign(time=table["time"].where(table["time"] >= DURING[0], table["time"] - shift))
+    return moved, {"before": tuple(time - shift for time in BEFORE), "during": DURING}
+
+
+def test_a_level_off_since_the_first_row_far_from_the_healthy_window_may_have_been_so_before():
+    table, windows = far(metric("db", "latency", wave(50, 40, at=60)))
+    found = row(affected.find(metrics=table, **windows), "db")
+    assert "from 50.1 to 90.1 at or before 2025-03-01 09:00 UTC" in found["sentence"]
+    within, windows = far(metric("db", "latency", wave(50, 40, at=80)))
+    assert " at 2025-03-01 09:20 UTC" in row(affected.find(metrics=within, **windows), "db")["sentence"]
+    near = affected.find(metrics=metric("db", "latency", wave(50, 40, at=60)), **WINDOWS)
+    assert " at 2025-03-01 09:00 UTC" in row(near, "db")["sentence"]
+
+
+@pytest.mark.parametrize("late", [0, 30])
+def test_spans_and_logs_that_are_bad_from_the_first_on_may_have_been_so_before(late):
+    minutes = np.arange(0.25, 120, 0.5)
+    bad = minutes > 60 + late
+    failing, windows = far(spans("api", minutes, np.flatnonzero(bad), np.where(bad, 9.0, 1.0)))
+    written, _ = far(pd.concat([logs("api", minutes[bad]), logs("api", minutes[~bad], severity=9)]))
+    failed, slow = failing.drop(columns="duration"), failing.assign(status="OK")
+    for tables in ({"spans": failed}, {"spans": slow}, {"events": written}):
+        found = row(affected.find(**tables, **windows), "api")
+        assert found["hurt"]
+        assert ("at or before 2025-03-01 09:00" in found["sentence"]) == (late == 0)
+        assert (" since 2025-03-01 09:30" in found["sentence"]) == (late == 30)
+
+
+def rushed(count, alike=8, other=0.0, late=0):
+    """Requests that rise on the first `alike` of `count` systems, and their latency, moved by `other`."""
+    tables = []
+    for number in range(count):
+        jump = 400.0 * (number < alike)
+        tables.append(metric(f"s{number}", "requests", wave(100 + number, jump, at=80 + late * number)))
+        tables.append(metric(f"s{number}", "latency", wave(20, other * (number < alike))))
+    return pd.concat(tables)
+
+
+def test_one_metric_that_rose_alike_on_most_systems_while_others_of_them_stayed_is_load_or_harm():
+    found = affected.find(metrics=rushed(12), **WINDOWS).set_index("system")
+    load = found[found["evidence"] == "load or harm"]
+    assert sorted(load.index) == [f"s{number}" for number in range(8)]
+    assert load["hurt"].isna().all() and load["since"].isna().all()
+    assert "requests rose alike on 8 of 12 systems that have it" in found.loc["s0", "sentence"]
+    assert not found.loc["s9", "hurt"]
+
+
+@pytest.mark.parametrize(
+    ("table", "harmful"),
+    [
+        (rushed(20), {}),  # not on most
+        (rushed(2, 2), {}),  # too few to be called common
+        (rushed(12, other=30.0), {}),  # latency rose too
+        (rushed(12, late=4), {}),  # one after the other
+        (rushed(12), {"requests": "up"}),
+    ],
+)
+def test_what_moved_not_alike_or_not_alone_or_is_said_to_harm_is_hurt(table, harmful):
+    hurt = affected.find(metrics=table, harmful=harmful, **WINDOWS).set_index("system")["hurt"]
+    assert hurt.loc["s0"] and hurt.loc["s1"]
+
+
+def test_opposite_moves_are_not_alike():
+    table = rushed(6, 6)
+    down = table["system"].isin(["s0", "s1", "s2"]) & (table["metric"] == "requests")
+    table.loc[down, "value"] = 900 - table.loc[down, "value"]
+    assert affected.find(metrics=table, **WINDOWS)["hurt"].all()
+
+
 def test_records_of_no_system_give_no_row():
     assert affected.find(events=pd.concat([logs("", [1, 61]), logs("db", [1, 61])]), **WINDOWS)["system"].tolist() == [
         "db"

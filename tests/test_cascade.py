@@ -590,3 +590,21 @@ def test_of_a_system_on_the_way_that_did_not_move_the_lag_is_not_known_and_the_p
     assert found.candidates.loc["a", "lags"] == ("not known", "not known")
     texts = " ".join(text.get_text() for text in plots.cascade(found, graph).texts)
     assert "since when is not known" in " ".join(texts.split())
+
+
+@pytest.mark.parametrize("start, size, named", [(FAULT, 30.0, False), (FAULT - 8, 4.0, False), (FAULT + 9, 4.0, True)])
+def test_a_symptom_without_any_edge_is_named_only_where_nothing_moved_with_it_or_before(start, size, named):
+    rng = np.random.default_rng(31)
+    series = {}
+    for system, (row, by) in {"shop": (FAULT, 20.0), "queue": (start, size), "quiet": (FAULT, 0.0)}.items():
+        series[system, "latency"] = 100 + noise(rng) + by * (np.arange(ROWS) >= row)
+    graph = nx.DiGraph()
+    graph.add_nodes_from(["shop", "queue", "quiet"])
+    asked = {"symptom": ("shop", "latency"), "before": BEFORE, "during": DURING, "harmful": {"latency": "up"}}
+    found = cascade.trace(frame(series), graph, **asked)
+    if named:
+        assert found.first == "shop"
+    else:
+        assert "no edge at shop" in found.abstained and "queue" in found.abstained
+    known = cascade.trace(frame(series), nx.DiGraph([("quiet", "shop")]), **asked)
+    assert known.first in ("shop", "queue")

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from scipy import stats
 
+from rca.errors import InputError
 from rca.systems.cascade import links, panel, shape
 from rca.systems.cascade.begin import begin
 
@@ -159,3 +160,23 @@ def test_rows_are_averaged_on_the_steps_of_the_symptom():
     assert block.before[:, 1].tolist() == [1, 2] and block.during[:, 1].tolist() == [1, 2, 3, 4]
     assert made.times([2, 3]).tolist() == table["time"].iloc[2:4].tolist()
     assert np.nanmean(block.before[:, 0]) < np.nanmean(block.during[:, 0])
+
+
+@pytest.mark.parametrize("indexed", [False, True])
+@pytest.mark.parametrize("series", ["system", "metric"])
+def test_a_wide_table_is_answered_by_the_line_that_makes_it_long(series, indexed):
+    time = pd.date_range("2025-03-01", periods=3, freq="min", tz="UTC")
+    metrics = pd.DataFrame({"time": time, "a": [1.0, 2.0, 3.0], "b": [4, 5, 6]})
+    if series == "metric":
+        metrics.insert(1, "system", "web")
+    metrics = metrics.set_index("time") if indexed else metrics
+    with pytest.raises(InputError) as caught:
+        panel.check_columns(metrics)
+    said = caught.value.problems[-1]
+    assert said.startswith(f"metrics: looks wide, with a column for each {series}; wanted is a row for each value: ")
+    long = eval(said.partition("value: ")[2], {"metrics": metrics})
+    panel.check_columns(long)
+    assert long.sort_values([series, "time"])["value"].tolist() == [1, 2, 3, 4, 5, 6]
+    with pytest.raises(InputError, match="required column 'value' is missing") as caught:
+        panel.check_columns(long.drop(columns="value"))
+    assert "wide" not in str(caught.value)

@@ -2,13 +2,16 @@ import difflib
 import math
 
 import networkx as nx
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, strategies as st
 
-from rca.errors import InputError
+from rca import vocabulary
+from rca.errors import InputError, UnknownName
 from rca.records import Trace
 from rca.systems import changes
+from rca.systems.changes.chance import Rate
 from rca.systems.changes.patch import read
 from rca.systems.changes.words import weights
 
@@ -48,7 +51,12 @@ def test_the_only_change_to_the_first_cause_fits():
     assert set(fit.candidates["event_id"]) == {"e0", "e1", "e2", "e3"}
     assert fit.candidates.loc[0, "delay"] == pd.Timedelta("60min")
     why = reasons(fit)
-    assert why["e0"] == "made to the system that broke first, live before the onset"
+    assert why[
+        "e0"
+    ] == (  # of one change in a day and five minutes (the onset's error), the chance is 1 - exp(-65 / 1440)
+        "the only change on record that fits; made to the system that broke first, live 1 h before the onset; no content "
+        "speaks for it; at the rate on record (1 change to model in 1 d) one falls as near by chance in 4.4 %"
+    )
     assert why["e1"] == "made to site: neither model nor an unmeasured system upstream of it"
     assert why["e2"] == "made to store: neither model nor an unmeasured system upstream of it"
     assert why["e3"] == "came after the onset (2025-03-03 10:00 UTC)"
@@ -91,7 +99,8 @@ def test_an_unmeasured_system_upstream_counts_if_the_first_cause_was_left_alone(
     upstream = (-20, "raw", "data_load", "backfill", "b1")
     fit = changes.rank(table(upstream), named(), GRAPH)
     assert fit.best == "e0"
-    assert reasons(fit)["e0"] == "made upstream of model, where nothing is measured, live before the onset"
+    assert "; made upstream of model, where nothing is measured, live 20 min before the onset; " in reasons(fit)["e0"]
+    assert "(1 change to model and unmeasured systems upstream of it in 1 d)" in reasons(fit)["e0"]
     assert changes.rank(table(upstream, (-9, "model", "flag", "on", "f1")), named(), GRAPH).best == "e1"
     behind = table((-20, "feed", "deploy", "behind a measured system that did not move", "x1"))
     assert changes.rank(behind, named(), GRAPH).best is None
@@ -104,17 +113,115 @@ def test_two_records_of_one_change_are_no_rivals():
 
 @pytest.mark.parametrize(("minutes", "fits"), [(-24 * 60, True), (-24 * 60 - 1, False), (5, True), (6, False)])
 def test_the_times_within_which_a_change_fits(minutes, fits):
-    fit = changes.rank(table((minutes, "model", "deploy", "x", "r")), named(), GRAPH)
-    assert fit.candidates["fits"].tolist() == [fits]
+    early = (-(10**6), "site", "deploy", "so long is the record", "s")
+    fit = changes.rank(table(early, (minutes, "model", "deploy", "x", "r")), named(), GRAPH)
+    assert fit.candidates.set_index("ref")["fits"].to_dict() == {"r": fits, "s": False}
     assert (fit.best is None) is not fits
 
 
 def test_a_longer_delay_can_be_asked_for():
-    events = table((-5000, "model", "deploy", "x", "r"))
-    assert "more than 24 hours" in reasons(changes.rank(events, named(), GRAPH))["e0"]
-    assert changes.rank(events, named(), GRAPH, max_delay=pd.Timedelta("7D")).best == "e0"
-    with pytest.raises(InputError, match="max_delay"):
-        changes.rank(events, named(), GRAPH, max_delay=pd.Timedelta(0))
+    events = table((-(10**6), "site", "deploy", "so long is the record", "s"), (-5000, "model", "deploy", "x", "r"))
+    assert "more than 24 hours" in reasons(changes.rank(events, named(), GRAPH))["e1"]
+    assert changes.rank(events, named(), GRAPH, max_delay=pd.Timedelta("7D")).best == "e1"
+    for wrong in (pd.Timedelta(0), pd.NaT, "24h"):
+        with pytest.raises(InputError, match="max_delay"):
+            changes.rank(events, named(), GRAPH, max_delay=wrong)
+
+
+def daily(minutes, days=30):
+    """A deployment of one system each day at one time, the last so many minutes before the onset."""
+    return table(*[(minutes - 1440 * day, "model", "deploy", f"release {day}", f"v{day}") for day in range(days)])
+
+
+def test_a_lone_change_is_not_named_where_one_always_lies_as_near():
+    fit = changes.rank(daily(-22 * 60), named(), GRAPH)
+    assert fit.best is None
+    assert fit.candidates["fits"].sum() == 1
+    span = (29 * 24 + 22) * 60 + 5
+    chance = 1 - math.exp(-30 * (22 * 60 + 5) / span)
+    assert fit.answer == (
+        "Only deploy v0 at 2025-03-02 12:00 UTC fits, but may be there by chance: made to the system that broke first, "
+        "live 22 h before the onset; no content speaks for it; at the rate on record (30 changes to model in 29 d 22 h) "
+        f"one falls as near by chance in {100 * chance:.0f} %."
+    )
+    assert changes.rank(daily(-60), named(), GRAPH).best == "e0"
+
+
+def test_the_same_change_is_named_where_changes_are_rare():
+    events = table((-(10**6), "site", "deploy", "so long is the record", "s"), (-22 * 60, "model", "deploy", "x", "r"))
+    fit = changes.rank(events, named(), GRAPH)
+    assert fit.best == "e1"
+    assert "live 22 h before the onset" in fit.answer
+    assert f"by chance in {100 * (1 - math.exp(-1325 / (10**6 + 5))):.2g} %" in fit.answer
+
+
+def test_the_chance_holds_for_changes_that_fall_anywhere():
+    counts, span = Rate({0: 50}, pd.Timedelta("50h"), "model", ERROR), 50 * 60
+    generator = np.random.default_rng(7)
+    times = generator.uniform(0, span, size=(4000, 50))
+    for delay in (0, 20, 90):
+        near = ((times > 1000 - delay) & (times <= 1005)).any(axis=1).mean()
+        assert counts.chance(0, pd.Timedelta(minutes=delay)) == pytest.approx(near, abs=0.03)
+
+
+def test_only_live_changes_that_could_have_been_named_count_as_usual():
+    other = [(-1440 * day, "site", "deploy", "elsewhere", f"s{day}") for day in range(1, 30)]
+    other += [(-1440 * day, "model", "commit", "not live", f"c{day}") for day in range(1, 30)]
+    other += [(1440, "model", "rollback", "later", "v0")]
+    fit = changes.rank(table((-60, "model", "deploy", "x", "r"), *other), named(), GRAPH)
+    assert "(1 change to model in 29 d 5 min)" in fit.answer
+
+
+def test_content_needs_no_rarity():
+    metric, text, patch, _ = HARMFUL["a setting renamed"]
+    events, trace = incident(metric, text, patch)
+    often = daily(-1500).assign(event_id=lambda table: "d" + table["event_id"], severity=9, attributes="")
+    fit = changes.rank(pd.concat([events, often], ignore_index=True), trace, GRAPH)
+    assert fit.best == "e0"
+    assert "live 40 min before the onset; it alters" in fit.answer
+
+
+@pytest.mark.parametrize(
+    ("kind", "nearest"), [("config", "config_change"), ("deployment", "deploy"), ("Deploy", "deploy")]
+)
+def test_a_kind_that_the_vocabulary_does_not_have_is_an_error(kind, nearest):
+    events = table((-600, "model", "deploy", "x", "r"), (-5, "model", kind, "y", "s"))
+    with pytest.raises(UnknownName, match=rf"changes: row 1: bad event kind '{kind}'; did you mean '{nearest}'\?"):
+        changes.rank(events.set_index(pd.Index([7, 7])), named(), GRAPH)
+
+
+def test_the_docstring_names_every_kind_of_change():
+    kinds = vocabulary.table("event_kinds")
+    for kind in kinds.index[kinds["is_change"] == "yes"]:
+        assert f"``{kind}``" in changes.rank.__doc__
+
+
+def test_times_without_a_zone_and_other_wrong_columns_are_named():
+    events = table((-60, "model", "deploy", "x", "r"), (-5, "model", "log", "y", ""))
+    errors = pd.DataFrame({"system": ["model"], "text": ["x"], "first": [ONSET]})
+    naive = r"changes: column 'time' holds datetime64\[\w+\]; wanted are times with a zone"
+    for wrong, said in (
+        (events.assign(time=events["time"].dt.tz_localize(None)), naive),
+        (events.assign(time=events["time"].astype(str)), "changes: column 'time' holds str; wanted are times"),
+        (events.assign(severity=["9", "ERROR"]), "changes: row 1: severity 'ERROR'; wanted are numbers"),
+        (events.assign(event_id="e", kind="flag"), "changes: rows 0, 1: one event_id, 'e'"),
+        (pd.concat([events, events[["ref"]]], axis=1), "changes: column 'ref' occurs twice"),
+    ):
+        with pytest.raises(InputError, match=said):
+            changes.rank(wrong, named(), GRAPH)
+    with pytest.raises(InputError, match="errors: column 'first' holds datetime64"):
+        changes.rank(events, named(), GRAPH, errors=errors.assign(first=ONSET.tz_localize(None)))
+
+
+def test_texts_that_are_missing_are_empty_and_ids_may_be_numbers():
+    events = table(
+        (-60, "model", "deploy", None, None), (-50, None, "flag", "x", pd.NA), (-5, "model", "log", None, "")
+    )
+    fit = changes.rank(events.assign(event_id=[4, 5, 6]), named(), GRAPH)
+    assert fit.best == "4"
+    assert (
+        fit.candidates["reason"].iloc[1] == "made to no system: neither model nor an unmeasured system upstream of it"
+    )
 
 
 def test_without_a_first_cause_no_change_is_named():

@@ -1,3 +1,4 @@
+import datetime as dt
 import json
 import math
 
@@ -7,6 +8,7 @@ from hypothesis import given, strategies as st
 
 from rca.errors import InputError, MissingFile, UnsafeInput
 from rca.systems import changes
+from rca.systems.changes.settings import reader
 
 SCALARS = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5), st.text(alphabet="ab\n", max_size=300)
@@ -223,6 +225,91 @@ def test_a_long_text_is_shown_as_an_excerpt(tmp_path):
     assert found["excerpt"][0].splitlines() == ["@@ line 70001 @@", "-70000", "+x", "… more than is compared"]
 
 
+def test_lines_that_name_no_package_do_not_hide_those_that_do(tmp_path):
+    before = "numpy==1.2\nPandas>=2 ; python_version>'3'\n-r other.txt\ngit+https://host/x@abc\n"
+    after = "numpy==1.10\npandas >= 2\n-r other.txt\ngit+https://host/x@abd\n"
+    for name, text in (("requirements.txt", before), ("requirements-b.txt", after)):
+        (tmp_path / name).write_text(text)
+    assert rows(tmp_path / "requirements.txt", tmp_path / "requirements-b.txt") == [
+        ["package", "packages.numpy", "1.2", "1.10", "changed"],
+        ["package", "packages[git+https://host/x@abc]", "git+https://host/x@abc", "", "removed"],
+        ["package", "packages[git+https://host/x@abd]", "", "git+https://host/x@abd", "added"],
+    ]
+    assert rows({"packages": ["a==1", "a==2", "-e ."]}, {"packages": ["-e .", "a==3", "a==1"]}) == [
+        ["package", "packages.a", "1, 2", "1, 3", "changed"]
+    ]
+    assert rows({"packages": ["-e ."]}, {"packages": ["-e .", "-e ."]})[0][1] == "packages[-e .]"
+    assert rows({"pip": ["a" + " " * 100_000 + "b", "c==1"]}, {"pip": ["c==2"]})[0][1:] == [
+        "pip.c",
+        "1",
+        "2",
+        "changed",
+    ]
+    secret = rows({"packages": ["a", "-i https://me:hunter2@host/x"]}, {"packages": ["a"]})
+    assert "hunter2" not in str(secret) and "-i https://me:***@host/x" in str(secret)
+
+
+def test_pip_and_what_pip_installs_do_not_hide_each_other():
+    one = {"dependencies": ["pip=23", {"pip": ["a==1"]}]}
+    assert rows(one, {"dependencies": ["pip=24", {"pip": ["a==2"]}]}) == [
+        ["package", "dependencies.pip.a", "1", "2", "changed"],
+        ["package", "dependencies[pip=23]", "pip=23", "", "removed"],
+        ["package", "dependencies[pip=24]", "", "pip=24", "added"],
+    ]
+    twice = {"dependencies": ["a", {"pip": ["a==1"]}, {"pip": ["b==1"]}]}
+    assert len(rows(twice, {"dependencies": ["a", {"pip": ["a==2"]}, {"pip": ["b==1"]}]})) == 1
+
+
+BERLIN = pd.Timestamp("2025-03-01T10:00", tz="Europe/Berlin")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "differ"),
+    [
+        (BERLIN, BERLIN.tz_convert("UTC"), False), (BERLIN, BERLIN.to_pydatetime(), False),
+        (BERLIN, BERLIN + pd.Timedelta("1ns"), True), (BERLIN, BERLIN.tz_localize(None), True),
+        (BERLIN, "2025-03-01T09:00Z", False), ("2025-03-01T10:00+01:00", "2025-03-01 09:00:00.000Z", False),
+        ("2025-03-01T10:00+01:00", "2025-03-01T10:00Z", True), ("2025-03-01T10:00", "2025-03-01 10:00", True),
+        ("2025-03-01", "2025-03-01T00:00Z", True), ("2025-03-01T10:00Z, or later", "2025-03-01T10:00+00:00", True),
+        (dt.datetime.max.replace(tzinfo=dt.timezone(dt.timedelta(hours=-1))), BERLIN, True),
+    ],
+)  # fmt: skip
+def test_one_instant_in_two_zones_is_no_difference(one, other, differ):
+    assert (not changes.diff({"since": one}, {"since": other}).empty) == differ
+    assert (not changes.diff({"since": other}, {"since": one}).empty) == differ
+
+
+def test_a_key_that_a_json_file_repeats_is_refused_with_its_place(tmp_path):
+    path = tmp_path / "a.json"
+    for text, said in (
+        ('{"a": 1, "a": 2}', "top level: duplicate key 'a'"),
+        ('{"m": [0, {"x": {"b": 1, "c": 2, "c": 2}}]}', r"m\[1\]\.x: duplicate key 'c'"),
+        ('{"p": {"a": 1, "a": [{"q": 1}]}, "z": 1}', "p: duplicate key 'a'"),
+    ):
+        path.write_text(text)
+        with pytest.raises(InputError, match=rf"a\.json: {said}$"):
+            changes.diff(path, {})
+    path.write_text('[{"a": 1}, {"a": 2}]')
+    assert len(rows(path, {})) == 2
+
+
+def test_a_text_that_repeats_a_key_stays_text():
+    assert rows({"x": '{"a": 1, "a": 2}'}, {"x": '{"a": 3, "a": 2}'}) == [
+        ["setting", "x", '{"a": 1, "a": 2}', '{"a": 3, "a": 2}', "changed"]
+    ]
+    events = [pd.Series({"system": "x", "ref": "1", "attributes": text}) for text in ('{"a": 1, "a": 2}', '{"a": 2}')]
+    assert [row[1:4] for row in rows(*events)] == [["a", "", "2"], ["attributes", '{"a": 1, "a": 2}', ""]]
+    events = [pd.Series({"system": "x", "ref": "1", "attributes": value}) for value in ('[{"k": 1}]', float("nan"))]
+    assert [row[1:4] for row in rows(*events)] == [["attributes[0].k", "1", ""]]
+
+
+def test_a_mapping_that_wraps_itself_without_end_is_refused():
+    wrapped = {}
+    wrapped["value"] = wrapped
+    with pytest.raises(UnsafeInput, match="levels"):
+        changes.diff({"x": wrapped}, {})
+
+
 @pytest.mark.parametrize("name", ["model.pkl", "model.joblib", "weights.pt", "data.parquet"])
 def test_what_is_no_plain_data_is_not_opened(tmp_path, name):
     (tmp_path / name).write_bytes(b"cos\nsystem\n(S'true'\ntR.")
@@ -255,3 +342,63 @@ def test_bad_input_is_refused_by_name(tmp_path):
         changes.diff({"model": object()}, {})
     with pytest.raises(InputError, match="found int; wanted a mapping"):
         changes.diff(3, {})
+
+
+def written(folder, name, text):
+    path = folder / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+SETTINGS = {
+    ".env": ("# db\nPOOL=50\nexport MODE=fast # quick\nSAME='a=b'\n", "POOL=5\nSAME=\"a=b\"\nNEW=\n", "POOL", "MODE", "NEW"),
+    "app.properties": ("! db\ndb.pool = 50\nmode: fast\nsame a\\\n  b\n", "db.pool=5\nsame=ab\nnew=\n", "db.pool", "mode", "new"),
+    "app.ini": ("[db]\nPool = 50\nmode = fast\n[x]\nsame=1\n", "[x]\nsame : 1\n[db]\nPool=5\nnew=\n", "db.Pool", "db.mode", "db.new"),
+    "bare.ini": ("pool=50\nmode=fast\n", "pool=5\nnew=\n", "pool", "mode", "new"),
+    "app.toml": ("pool = '50'\nmode = 'fast'\n", "pool = '5'\nnew = ''\n", "pool", "mode", "new"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_files_of_settings_differ_by_key(tmp_path, name):
+    before, after, pool, mode, new = SETTINGS[name]
+    found = rows(written(tmp_path / "1", name, before), written(tmp_path / "2", name, after))
+    assert sorted(row[1:] for row in found) == sorted(
+        [[mode, "fast", "", "removed"], [new, "", '""', "added"], [pool, "50", "5", "changed"]]
+    )
+
+
+def test_the_values_of_secrets_are_not_printed(tmp_path):
+    key = '"-----BEGIN-----\n%s\n-----END-----"'
+    before = f"DB_PASSWORD=hunter2\nURL=db://me:swordfish@host/x\nPRIVATE_KEY={key % ('k' * 200)}\nMAX_TOKENS=512\nauthToken=12345\n"
+    after = before.replace("hunter2", "hunter3").replace("swordfish", "sworddance").replace("kkk", "lll")
+    after = after.replace("512", "256").replace("12345", "")
+    found = changes.diff(written(tmp_path, "a.env", before), written(tmp_path, "b.env", after))
+    assert found.set_index("name")[["before", "after"]].T.to_dict("list") == {
+        "DB_PASSWORD": ["***", "***"], "URL": ["db://me:***@host/x"] * 2, "PRIVATE_KEY": ["***", "***"],
+        "MAX_TOKENS": ["512", "256"], "authToken": ["***", ""],
+    }  # fmt: skip
+    assert not any(word in found.to_string() for word in ("hunter", "sword", "kkk", "lll", "12345"))
+    assert "setting DB_PASSWORD changed (***); secrets are not shown" in found["sentence"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        (".env", "A=1\n= topsecret\n", "line 2 is not of the form KEY=VALUE"),
+        ("a.ini", "[a]\nx=topsecret\n[a]\n", r"cannot be read \(DuplicateSection, line 3\)"),
+        ("a.ini", "x=1\nx=topsecret\n", r"cannot be read \(DuplicateOption, line 2\)"),
+        ("a.properties", "x=1\n=topsecret\n", "line without a key"),
+    ],
+)
+def test_a_file_of_settings_that_cannot_be_read_is_an_error_without_its_content(tmp_path, name, text, said):
+    with pytest.raises(InputError, match=said) as caught:
+        changes.diff(written(tmp_path, name, text), {})
+    assert "topsecret" not in str(caught.value)
+
+
+@given(st.dictionaries(st.text("aB_1", min_size=1), st.text("xyz.=:/ '\"é", max_size=8)))
+def test_settings_are_read_as_they_were_written(values):
+    text = "".join(f'{key}="{value}"\n' for key, value in values.items() if '"' not in value)
+    assert reader(".env")(text, ".env") == {key: value for key, value in values.items() if '"' not in value}

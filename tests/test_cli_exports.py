@@ -328,6 +328,22 @@ def pasted(rca, err):
             ["--column time=Wann", "--column message=Was", "--kind deploy", "--time-format '%d.%m.%Y %H:%M'", "--zone UTC"],
         ),
         (
+            "changes.csv",
+            "id,time,service,type,text\n1,2025-11-18T12:00Z,web,Config,a\n2,2025-11-18T12:01Z,web,deploy,b\n"
+            "3,2025-11-18T12:02Z,web,restart,c\n4,2025-11-18T12:03Z,web,delpoy,d\n",
+            ["--column kind=type", "--value kind:Config=config_change", "--value kind:restart=other", "--value kind:delpoy=deploy"],
+        ),
+        (
+            "calls.csv",
+            "source,target\nweb,db\n",
+            ["--column cause=target", "--column effect=source"],
+        ),
+        (
+            "calls.csv",
+            "id,Parent,Child\n1,web,db\n",
+            ["--column cause=Child", "--column effect=Parent"],
+        ),
+        (
             "x.csv",
             "id,noticed,text\n1,2025-11-18 12:00,a\n2,2025-11-18 12:01,b\n",
             ["--column time=noticed", "--kind other", "--zone UTC"],
@@ -376,6 +392,80 @@ def test_all_that_is_missing_is_asked_at_once_and_the_command_that_answers_it_wo
     assert path.read_bytes() == before
     assert "new source" in pasted(rca, err)
     assert incident.load(folder).file.sources[0].file == [f"sources/{name}"]
+
+
+def test_words_for_kinds_become_kinds_and_no_field_is_lost(rca, folder, tmp_path):
+    kinds = ["config", "deploy", "restart", "deploy"]
+    for field in ("type", "event", "action", "change"):
+        rows = [f"{n},2025-11-18T12:0{n}Z,web,m,{kind},warn" for n, kind in enumerate(kinds)]
+        export = write(tmp_path, f"{field}.csv", "\n".join([f"id,time,service,text,{field},severity", *rows]))
+        pasted(rca, rca("import", folder, export)[2])
+        source = incident.load(folder).file.sources[-1]
+        assert (source.columns["kind"], source.constant) == ([field], {})
+        assert source.values == {"kind": {"config": "config_change", "restart": "other"}}
+        found = sources.read(incident.load(folder)).events.query("source == @source.id")
+        assert found["kind"].tolist() == ["config_change", "deploy", "other", "deploy"]
+        assert [json.loads(text)["id"] for text in found["attributes"]] == ["0", "1", "2", "3"]
+
+
+def test_a_word_that_stands_far_down_is_asked_for_too(rca, folder, tmp_path):
+    rows = [f"2025-11-18T12:00:00.{n:03}Z,web,deploy,m" for n in range(300)]
+    export = write(tmp_path, "x.csv", "\n".join(["time,service,kind,text", *rows, "2025-11-18T13:00Z,web,it's odd,m"]))
+    code, _, err = rca("import", folder, export)
+    assert (code, "add --value kind:it's odd=other: " in err) == (2, True)
+    pasted(rca, err)
+    assert sources.read(incident.load(folder)).events["kind"].value_counts().to_dict() == {"deploy": 300, "other": 1}
+
+
+def test_a_field_of_other_words_is_no_field_of_kinds(rca, folder, tmp_path):
+    text = "time,message,type\n2025-11-18T12:00Z,a,cpu\n2025-11-18T12:01Z,b,disk\n2025-11-18T12:02Z,c,page\n"
+    err = rca("import", folder, write(tmp_path, "alerts.csv", text))[2]
+    assert (err.splitlines()[-1].endswith("alerts.csv --kind alert"), "--value" in err) == (True, False)
+
+
+def test_a_value_is_given_as_column_theirs_and_ours(rca, folder, tmp_path):
+    export = write(tmp_path, "d.csv", DEPLOYS)
+    for wrong in ("kind", "kind:a", "kind:=b", ":a=b", "kind:a="):
+        code, _, err = rca("import", folder, export, "--value", wrong)
+        assert (code, f"--value {wrong}: not of the form COLUMN:THEIRS=OURS" in err) == (2, True)
+
+
+@pytest.mark.parametrize(("effect", "cause"), [("caller", "callee"), ("Consumer", "Provider"), ("client", "server")])
+@pytest.mark.parametrize("options", [(), ("--table", "dependencies")])
+def test_a_table_of_calls_has_its_causes_where_is_called(rca, folder, tmp_path, effect, cause, options):
+    export = write(tmp_path, "calls.csv", f"{effect},{cause}\nweb,db\n")
+    code, out, _ = rca("import", folder, export, *options)
+    assert (code, f"direction: a fault in {cause} can reach {effect}" in out) == (0, True)
+    assert incident.load(folder).file.sources[0].columns == {"cause": [cause], "effect": [effect]}
+
+
+def test_a_table_with_times_and_a_source_is_no_table_of_calls(rca, folder, tmp_path):
+    export = write(tmp_path, "x.csv", "time,source,target,message\n2025-11-18T12:00Z,web,db,called\n")
+    out = rca("import", folder, export, "--kind", "log")[1]
+    assert ("table: events" in out, "'system': ['source']" in out) == (True, True)
+
+
+@pytest.mark.parametrize("options", [(), ("--table", "metrics")])
+def test_a_wide_table_of_metrics_is_named_with_the_line_that_makes_it_long(rca, folder, tmp_path, options):
+    wide = pd.DataFrame(
+        {"time": ["2025-11-18T12:00Z", "2025-11-18T12:01Z"], "service": "web", "p50": [1, 2], "p99": [3.5, None]}
+    )
+    wide.to_csv(tmp_path / "wide.csv", index=False)
+    code, _, err = rca("import", folder, tmp_path / "wide.csv", *options)
+    assert (code, "wide.csv: looks wide, with a column for each metric (p50, p99)" in err) == (2, True)
+    assert "did you mean" not in err
+    long = eval(err.strip().partition("in pandas, ")[2], {"table": wide})
+    long.to_csv(tmp_path / "long.csv", index=False)
+    assert rca("import", folder, tmp_path / "long.csv", "--rejected", "1")[0] == 0
+    found = sources.read(incident.load(folder)).metrics
+    assert found[["metric", "value"]].dropna().values.tolist() == [["p50", 1], ["p99", 3.5], ["p50", 2]]
+
+
+def test_a_wide_table_without_systems_may_be_of_systems_or_metrics(rca, folder, tmp_path):
+    export = write(tmp_path, "m.csv", "time,elastic,web\n2025-11-18T12:00Z,1,2\n")
+    err = rca("import", folder, export, "--table", "metrics")[2]
+    assert "looks wide, with a column for each system or metric (elastic, web)" in err
+    assert "table.melt(['time'], var_name='system', value_name='value').assign(metric='NAME')" in err
 
 
 def test_several_files_with_other_gaps_are_answered_by_one_line(rca, folder, tmp_path):

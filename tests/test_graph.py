@@ -12,6 +12,7 @@ from hypothesis import given, settings, strategies as st
 from rca import incident, sources
 from rca.errors import InputError, UnknownName
 from rca.systems import graph
+from rca.systems.graph import reach
 
 EDGES = st.lists(st.tuples(st.sampled_from("abcdefg"), st.sampled_from("abcdefg")), max_size=14)
 
@@ -72,6 +73,52 @@ def test_a_dependency_without_an_end_and_a_kind_that_is_none_are_errors_with_a_p
         graph.build(pd.DataFrame({"cause": ["db"]}))
     with pytest.raises(UnknownName, match="unknown kind of system 'modle'; did you mean 'model'"):
         graph.build(table([("db", "api")]), kinds={"db": "modle"})
+
+
+@pytest.mark.parametrize("count", [float("nan"), pd.NA, None, "often", "3", -1, 1.5, float("inf"), True])
+def test_a_count_that_is_no_number_of_times_is_an_error_with_its_row(count):
+    rows = table([("db", "api"), ("db", "api")]).assign(count=pd.Series([2, count], dtype=object))
+    with pytest.raises(InputError, match=r"^dependencies: row 2: count is .*; wanted a whole number of at least 0$"):
+        graph.build(rows)
+
+
+def test_counts_may_be_of_any_whole_type():
+    for counts in ([2, 3], [2.0, 3.0], pd.array([2, 3], "Int64"), pd.array([2, 3], "uint8"), pd.array([5, 0], "int64")):
+        assert graph.build(table([("db", "api"), ("db", "api")]).assign(count=counts)).edges["db", "api"]["count"] == 5
+
+
+@pytest.mark.parametrize(("cause", "effect"), [(7, "api"), ("db", 7), (3, 7), (b"db", "api"), (["db"], "api")])
+def test_a_name_that_is_no_text_is_an_error_with_its_row(cause, effect):
+    with pytest.raises(InputError, match=r"^dependencies: row 2: cause or effect is .*; wanted a name, as text$"):
+        graph.build(table([("db", "api"), (cause, effect)]))
+
+
+def test_a_list_of_systems_holds_names():
+    with pytest.raises(InputError, match=r"systems holds '7' \(int\); wanted a list of names"):
+        graph.build(table([("db", "api")]), ["db", 7])
+    with pytest.raises(InputError, match=r"systems holds 'db' \(str\); wanted a list of names"):
+        graph.build(table([("db", "api")]), "db")
+
+
+def test_causes_and_effects_may_be_of_different_categories():
+    rows = table([("db", "api"), ("api", "web"), ("web", "web")])
+    built = graph.build(rows.astype({"cause": "category", "effect": "category"}))
+    plain = graph.build(rows)
+    assert list(built.edges(data=True)) == list(plain.edges(data=True))
+    assert list(built) == list(plain) == ["api", "db", "web"]
+
+
+@pytest.mark.parametrize("kind", [nx.Graph, nx.MultiDiGraph, nx.MultiGraph, dict])
+def test_a_graph_of_another_kind_is_refused_everywhere(kind):
+    wrong = kind() if kind is dict else kind([("db", "api")])
+    for ask in (
+        lambda: graph.suspects(wrong, "api"), lambda: graph.blast_radius(wrong, "db"),
+        lambda: graph.path(wrong, "db", "api"), lambda: graph.paths(wrong, "db", "api"),
+        lambda: graph.cut(wrong, "db"), lambda: graph.cut(wrong, ("db", "api")),
+        lambda: graph.layers(wrong), lambda: graph.rollback_check(wrong, "7"),
+    ):  # fmt: skip
+        with pytest.raises(InputError, match=rf"^graph is a {kind.__name__}; wanted a networkx\.DiGraph"):
+            ask()
 
 
 def test_no_dependency_at_all_gives_the_systems_alone():
@@ -152,6 +199,26 @@ def test_a_few_of_very_many_paths_are_found_without_listing_all():
     found = graph.paths(graph.build(table(steps)), "100x", "130x", limit=4)
     assert found["length"].tolist() == [30] * 4
     assert [way[-2] for way in found["path"]] == ["129x", "129y", "129z", "129x"]
+
+
+def test_few_searches_find_the_paths_of_a_long_ring(monkeypatch):
+    names = [f"r{number:04d}" for number in range(1000)]
+    ring = [(name, names[(number + 1) % 1000]) for number, name in enumerate(names)]
+    searches = []
+    search = reach.away_from
+
+    def counted(*given, **more):
+        searches.append(given)
+        return search(*given, **more)
+
+    monkeypatch.setattr(reach, "away_from", counted)
+    assert graph.paths(nx.DiGraph(ring), names[1], names[0], limit=20)["length"].tolist() == [999]
+    both = nx.DiGraph([*ring, *(edge[::-1] for edge in ring)])
+    assert graph.paths(both, names[0], names[400], limit=20)["length"].tolist() == [400, 600]
+    forked = nx.DiGraph([*ring, *((names[number], names[number + 3]) for number in range(100, 900, 10))])
+    found = graph.paths(forked, names[1], names[0], limit=20)  # 80 forks, each of which spares two edges
+    assert found["length"].tolist() == [999 - 2 * 80] + [999 - 2 * 79] * 19
+    assert len(searches) == 4  # one in each graph, and one for the long way round
 
 
 def test_paths_have_a_sentence_and_a_limit_that_is_no_count_is_an_error():
@@ -378,11 +445,16 @@ def test_when_a_version_went_live_rests_on_its_deployment_before_its_registratio
 def test_a_rollback_of_what_nobody_knows_abstains_and_says_why():
     built = nx.DiGraph([("a", "b"), ("b", "c")])
     events = happened(
-        (0, "a", "deploy", "v1.2"), (1, "b", "deploy", "v1.2"), (2, "x", "deploy", "v9"), (3, "c", "commit", "v3")
+        (0, "a", "deploy", "v1.2"),
+        (1, "b", "deploy", "v1.2"),
+        (2, "x", "deploy", "v9"),
+        (3, "c", "commit", "v3"),
+        (4, "", "deploy", "v0"),
     )
     for version, said in [
         ("v1.2", "'v1.2' is one of a, b: which of them is meant is not said"),
         ("v9", "is one of x, which the graph does not have"),
+        ("v0", "Whose version 'v0' is, no event that names it says."),
         ("v3", "No event tells of a version 'v3'"),
         ("v1.3", "No event tells of a version 'v1.3'; did you mean 'v1.2'?"),
     ]:
@@ -391,6 +463,8 @@ def test_a_rollback_of_what_nobody_knows_abstains_and_says_why():
         assert check.consumers.empty and "outcome" in check.consumers
     assert graph.rollback_check(built, "v1.2", events, system="b").consumers["system"].tolist() == ["c"]
     assert graph.rollback_check(built, "v1", None).abstained
+    with pytest.raises(InputError, match=r"version is '7' \(int\); wanted a text such as '7'"):
+        graph.rollback_check(built, 7, events)
     with pytest.raises(UnknownName, match="unknown system 'aa'"):
         graph.rollback_check(built, "v1.2", events, system="aa")
     with pytest.raises(InputError):

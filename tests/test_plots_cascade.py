@@ -105,7 +105,7 @@ def traced(built):
         (name, "error_rate_of_requests", 3.0**n % 70 + 1, AT + pd.Timedelta(minutes=n)) for n, name in enumerate(moved)
     ]
     moves = pd.DataFrame(rows, columns=["system", "metric", "deviation", "onset"])
-    lags = tuple(["5 minutes", "below the sampling step", "not measured"][n % 3] for n in range(len(way) - 1))
+    lags = tuple(["5 minutes", "below the sampling step", "not known"][n % 3] for n in range(len(way) - 1))
     best = moves.iloc[:1].set_index("system").assign(path=[tuple(way)], lags=[lags])
     return Trace((way[-1], "error_rate_of_requests"), best, moves), lags
 
@@ -123,7 +123,7 @@ def shrunk(frame, by=1.0):
 def test_no_box_text_or_arrow_lies_over_another_however_many_systems_and_cycles(size, seed, of_a_cascade):
     built = tangle(size, seed)
     trace, lags = traced(built)
-    ax = cascade(trace, built) if of_a_cascade else draw(built)
+    ax = cascade(trace, built, everything=True) if of_a_cascade else draw(built)
     renderer = FigureCanvasAgg(ax.figure).get_renderer()
     frames = {name: box.get_window_extent() for name, box in boxes(ax).items()}
     assert set(frames) == set(built)
@@ -139,17 +139,16 @@ def test_no_box_text_or_arrow_lies_over_another_however_many_systems_and_cycles(
         if said.replace("\n", "") in frames:
             box = frames[said.replace("\n", "")]
             assert box.x0 <= frame.x0 and frame.x1 <= box.x1 and box.y0 <= frame.y0 and frame.y1 <= box.y1
-        if of_a_cascade and said.replace("\n", " ") in lags:
-            assert not any(frame.overlaps(box) for box in frames.values())
     drawn = [arrow.get_path().transformed(ax.transData).to_polygons(closed_only=False) for arrow in arrows(ax)]
     points = np.concatenate([Path(line).interpolated(4).vertices for lines in drawn for line in lines])
     for frame in frames.values():
         assert not ((abs(points - (frame.p0 + frame.p1) / 2) + 2) < np.array(frame.size) / 2).all(axis=1).any()
     if of_a_cascade:
-        told = [text.get_text().replace("\n", " ") for text in ax.texts]
+        told = " ".join(text.get_text().replace("\n", " ") for text in ax.texts)
         left = [boxes(ax)[name].get_x() for name in trace.candidates["path"].iloc[0]]
         assert left == sorted(left)
-        assert [told.count(lag) for lag in sorted(set(lags))] == [lags.count(lag) for lag in sorted(set(lags))]
+        for lag, short in (("5 minutes", "5 min"), *((lag, lag) for lag in ("below the sampling step", "not known"))):
+            assert told.count(f"lag: {short} ") == lags.count(lag)
 
 
 def test_arrows_lead_from_the_side_of_the_cause_to_the_side_of_the_effect_also_back_in_a_cycle():
@@ -169,16 +168,80 @@ def test_arrows_lead_from_the_side_of_the_cause_to_the_side_of_the_effect_also_b
     assert texts(ax)[-1] == "a fault spreads along the arrows; a dashed one closes a cycle"
 
 
-def test_each_edge_on_the_way_to_the_symptom_carries_its_lag():
-    lagged = Trace(NAMED.symptom, NAMED.candidates.assign(lags=[("5 minutes", "not measured"), ("x",), ()]), DEVIATIONS)
-    ax = cascade(lagged, GRAPH)
-    where = {text.get_text(): text.get_position()[0] for text in ax.texts}
-    left = {name: box.get_x() for name, box in boxes(ax).items()}
-    wide = boxes(ax)["db"].get_width()
-    assert left["db"] + wide < where["5 minutes"] < left["api"]
-    assert left["api"] + wide < where["not measured"] < left["web"]
-    assert "x" not in where
-    assert "5 minutes" not in texts(cascade(NAMED, GRAPH))
+def box_texts(ax):
+    """System -> what its box says, on one line."""
+    renderer = FigureCanvasAgg(ax.figure).get_renderer()
+    found = {}
+    for name, box in boxes(ax).items():
+        frame = box.get_window_extent()
+        inside = [
+            text for text in ax.texts if frame.contains(*text.get_window_extent(renderer).get_points().mean(axis=0))
+        ]
+        found[name] = " ".join(text.get_text() for text in inside).replace("\n", " ")
+    return found
+
+
+def test_each_system_on_the_way_to_the_symptom_says_its_lag_in_short_units():
+    lags = [("1 minute (within 90 seconds)", "below the sampling step of 2 hours"), ("x",), ()]
+    ax = cascade(Trace(NAMED.symptom, NAMED.candidates.assign(lags=lags), DEVIATIONS), GRAPH)
+    said = box_texts(ax)
+    assert "lag: 1 min (within 90 s)" in said["api"]
+    assert "lag: below the sampling step of 2 h" in said["web"]
+    assert "lag" not in said["db"] + said["cache"] + said["dark"]
+    assert "lag: after the one before it" in texts(ax)[-5]
+    assert "lag" not in " ".join(texts(cascade(NAMED, GRAPH)))
+
+
+@pytest.mark.parametrize(
+    ("apart", "said"),
+    [("60s", "1 min"), ("90s", "1 min 30 s"), ("45s", "45 s"), ("62min", "1 h 2 min"), ("3D", "3 d")],
+)
+def test_times_before_and_after_the_symptom_have_the_same_units_as_everywhere(apart, said):
+    moves = DEVIATIONS.assign(onset=[AT - pd.Timedelta(apart), AT + pd.Timedelta(apart), AT, pd.NaT])
+    ax = cascade(Trace(NAMED.symptom, NAMED.candidates.assign(onset=moves["onset"].tolist()[:3]), moves), GRAPH)
+    assert f"{said} before the symptom" in box_texts(ax)["db"]
+    assert f"{said} after the symptom" in box_texts(ax)["api"]
+
+
+def wide():
+    """A graph of 42 systems, of which the first, one beside it and the last of a chain of five moved."""
+    chain = ["db", "a", "b", "c", "web"]
+    graph = nx.DiGraph(
+        [*pairwise(chain), ("cache", "c"), *((f"s{n}", f"s{n + 1}") for n in range(34)), ("s3", "b"), ("b", "s9")]
+    )
+    moved = [("db", 60.0, AT), ("cache", 9.0, AT), ("web", 7.0, AT + pd.Timedelta("5min"))]
+    still = [(name, 0.5, pd.NaT) for name in ("a", "b", *(f"s{n}" for n in range(23)))]
+    table = pd.DataFrame([*moved, *still], columns=["system", "deviation", "onset"]).assign(metric="latency")
+    table["onset"] = pd.to_datetime(table["onset"], utc=True)
+    best = table.iloc[:1].set_index("system").assign(path=[tuple(chain)])
+    return Trace(("web", "latency"), best, table), graph
+
+
+def test_of_many_systems_only_those_that_moved_and_those_between_are_drawn_and_the_rest_is_counted():
+    trace, graph = wide()
+    ax = cascade(trace, graph)
+    assert set(boxes(ax)) == {"db", "a", "b", "c", "web", "cache"}
+    assert len(arrows(ax)) == 5
+    assert "and 35 systems that did not move (12 of them without metrics)" in ax.texts[-5].get_text()
+    wide_of = {name: box.get_linewidth() for name, box in boxes(ax).items()}
+    assert max(wide_of[name] for name in "abc") < min(wide_of[name] for name in ("db", "web", "cache"))
+    whole = cascade(trace, graph, everything=True)
+    assert set(boxes(whole)) == set(graph) and "systems that did not move" not in " ".join(texts(whole))
+    assert ax.figure.get_size_inches()[0] < 14 < whole.figure.get_size_inches()[0]
+
+
+def test_of_many_systems_those_without_metrics_are_called_so_and_an_abstention_draws_what_moved():
+    trace, graph = wide()
+    few = trace.deviations[trace.deviations["onset"].notna()]
+    ax = cascade(Trace(trace.symptom, pd.DataFrame(), few, "Tie."), graph)
+    assert set(boxes(ax)) == {"db", "a", "b", "c", "web", "cache"}
+    assert "and 35 systems without metrics" in ax.texts[-5].get_text()
+
+
+def test_of_up_to_fifteen_systems_all_are_drawn():
+    trace, graph = wide()
+    small = graph.subgraph(["db", "a", "b", "c", "web", "cache", *(f"s{n}" for n in range(9))])
+    assert set(boxes(cascade(trace, small))) == set(small) and len(small) == 15
 
 
 # How people without one of the three kinds of cones see a colour (Machado, Oliveira and Fernandes 2009, severity 1).
@@ -220,9 +283,24 @@ def test_shades_and_texts_stay_apart_for_people_who_see_other_colours(kind):
 
 
 def test_a_given_axes_is_drawn_in_and_the_picture_made_smaller():
+    ax = Figure(figsize=(9, 4)).subplots()
+    assert cascade(NAMED, GRAPH, ax) is ax
+    assert set(boxes(ax)) == set(GRAPH)
+    assert all(6 <= text.get_fontsize() < 8.5 for text in ax.texts[1:] if text.get_weight() == "normal")
+
+
+def test_a_given_axes_in_which_nothing_could_be_read_says_so_in_texts_that_can():
     ax = Figure(figsize=(4, 2)).subplots()
     assert cascade(NAMED, GRAPH, ax) is ax
-    assert all(text.get_fontsize() < 8.5 for text in ax.texts[1:])
+    assert not boxes(ax)
+    (text,) = ax.texts
+    assert text.get_fontsize() > 8
+    said = text.get_text().replace("\n", " ")
+    assert said.startswith("First cause: db db → api → web")
+    assert "3.1 by 1.5 inches are too small for this picture: it needs about" in said
+    need = [float(number.strip(".")) for number in said.rpartition("about ")[2].split(" by ")]
+    big = Figure(figsize=(need[0] + 0.5, need[1] + 0.5)).add_axes((0, 0, 1, 1))
+    assert set(boxes(cascade(NAMED, GRAPH, big))) == set(GRAPH)
 
 
 def test_an_empty_graph_says_so():

@@ -232,6 +232,66 @@ def test_an_even_timeline_has_no_shortened_stretch():
     assert not draw(table).texts
 
 
+def four(**windows):
+    """The picture of two events in the first and two in the last seconds of five hours; windows in hours after it."""
+    table = events(["deploy", "alert", "chat", "status"])
+    table["time"] = START + pd.to_timedelta([0, 7, 18000, 18010], unit="s")
+    hour = pd.Timedelta("1h")
+    chosen = [(name, START + begin * hour, START + end * hour) for name, (begin, end) in windows.items()]
+    return table, chosen
+
+
+def share(ax, start, end):
+    """Of the width of the axes, what lies between two times."""
+    left, right = (ax.transData.transform((mdates.date2num(time), 0))[0] for time in (start, end))
+    return (right - left) / ax.bbox.width
+
+
+def test_few_events_over_hours_lie_on_an_even_axis():
+    ax = draw(four()[0])
+    assert not ax.texts
+    assert math.isclose(share(ax, START, START + pd.Timedelta("1h")), share(ax, START, START + pd.Timedelta("5h")) / 5,
+                        rel_tol=1e-6)  # fmt: skip
+
+
+@pytest.mark.parametrize("phases", [False, True])
+def test_a_window_without_events_is_not_shortened_and_its_bar_is_seen_from_end_to_end(phases):
+    table, marks = events(["deploy", "alert", "chat", "status"]), declared(impact_start=197, resolved=209)
+    table["time"] = START + pd.to_timedelta([190, 190.1, 211.9, 212], unit="min")
+    during = ("during", START + pd.Timedelta("188min"), START + pd.Timedelta("215min"))
+    ax = draw(table, marks, [during], timeline.phases(marks) if phases else None)
+    low, high = ax.get_xlim()
+    assert low < mdates.date2num(during[1]) and mdates.date2num(during[2]) < high
+    quiet = [patch for patch in ax.patches if patch.get_hatch() == "///"]
+    assert not quiet and share(ax, *during[1:]) > 0.9
+
+
+def test_the_bar_of_a_healthy_window_lies_over_the_hatches_of_a_shortened_stretch():
+    table, windows = four(before=(1, 4.5), during=(4.5, 4.75))
+    marks = declared(impact_start=270, resolved=285)
+    ax = draw(table, marks.iloc[:0], windows, timeline.phases(marks))
+    assert any(patch.get_hatch() == "///" for patch in ax.patches)
+    (bar,) = [patch for patch in ax.patches if patch.get_label() == "window: before"]
+    assert all(bar.get_zorder() > patch.get_zorder() for patch in ax.patches if patch.get_hatch() == "///")
+
+
+def test_an_event_after_the_incident_is_drawn_where_the_window_is():
+    table = events(["alert", "chat"])
+    table["time"] = START + pd.to_timedelta([2, 19], unit="min")
+    marks, hour = declared(impact_start=0, resolved=12), pd.Timedelta("1h")
+    assert "1 far events" in notes(draw(table, marks))
+    ax = draw(table, marks, [("during", START - hour / 4, START + hour / 3)])
+    assert "far events" not in notes(ax)
+    assert mdates.num2date(ax.get_xlim()[1]) >= START + hour / 3
+
+
+def test_a_stretch_without_events_before_the_window_is_shortened_and_the_window_is_not():
+    table, windows = four(before=(1, 4.5), during=(4.5, 4.75))
+    ax = draw(table, None, windows)
+    assert [text.get_text().endswith("quiet") for text in ax.texts] == [True, True]
+    assert share(ax, *windows[1][1:]) > 0.75
+
+
 SPANS = {
     "1ms": ("09:00:00.000", 3), "1s": ("09:00:00.200", 5), "1min": ("09:00:10", 6), "1h": ("09:10", 6),
     "1D": ("12:00", 7), "30D": ("2025-03-06", 6), "426D": ("2025-05", 7), "2922D": ("2026-01", 8),

@@ -90,6 +90,17 @@ def test_a_value_of_another_type_names_the_column(values):
         metrics(value=values)
 
 
+def test_a_duration_may_be_missing_and_is_then_empty_not_zero():
+    spans = pd.DataFrame({"span_id": ["1", "2"], "system": "web"})
+    assert schema.check(spans, "spans")["duration"].isna().all()
+    took = [pd.Timedelta("1503us"), None]
+    found = schema.check(spans.assign(duration=took), "spans")["duration"]
+    assert found.dtype == "timedelta64[ns]" and found[0] == took[0] and pd.isna(found[1])
+    for wrong in (["soon", "later"], [TIME, TIME], [1503, 2], [1.5, None], [took[0], 7]):
+        with pytest.raises(InputError, match="column 'duration' is not of type"):
+            schema.check(spans.assign(duration=wrong), "spans")
+
+
 def test_a_count_is_not_cut_to_a_whole_number():
     edges = pd.DataFrame({"cause": ["a"], "effect": ["b"], "count": [1.5]})
     with pytest.raises(InputError, match="column 'count' is not of type int64"):

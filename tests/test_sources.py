@@ -610,7 +610,7 @@ def test_problems_of_all_sources_are_listed_together(tmp_path):
 
 def test_an_incident_without_sources_has_empty_tables(tmp_path):
     found = sources.read(incident_of(tmp_path))
-    for table in (found.events, found.metrics, found.dependencies):
+    for table in (found.events, found.metrics, found.dependencies, found.spans):
         assert table.empty
     assert found.systems == ("web", "db")
 
@@ -654,7 +654,7 @@ HOW = st.fixed_dictionaries(
     {},
     optional={
         "table": st.sampled_from(["events", "metrics", "dependencies", "spans"]),
-        "columns": st.dictionaries(st.sampled_from(["time", "message", "system", "value", "span_id"]),
+        "columns": st.dictionaries(st.sampled_from(["time", "message", "system", "value", "span_id", "duration"]),
             st.sampled_from(["a", "time.a", ["a", "time"]])),
         "constant": st.dictionaries(st.sampled_from(["kind", "metric", "cause", "effect", "system"]),
             st.sampled_from(["alert", "web", ""])),
@@ -665,6 +665,7 @@ HOW = st.fixed_dictionaries(
         "required": st.booleans(),
         "native_id": st.sampled_from(["", "a"]),
         "scale": st.sampled_from([1.0, 1e308, -1.0]),
+        "duration": st.fixed_dictionaries({"unit": st.sampled_from(["s", "ns"])}),
     },
 )  # fmt: skip
 
@@ -692,6 +693,7 @@ def test_no_export_and_no_mapping_end_in_another_error_and_reading_twice_is_the_
         first, second = sources.read(incident), sources.read(incident)
         pd.testing.assert_frame_equal(first.events, second.events)
         pd.testing.assert_frame_equal(first.metrics, second.metrics)
+        pd.testing.assert_frame_equal(first.spans, second.spans)
         assert first.notes == second.notes
 
 

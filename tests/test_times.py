@@ -266,6 +266,17 @@ def test_a_time_that_is_shown_is_read_back_to_the_second(naive):
     assert times.parse(times.show(time)) == time.floor("s")
 
 
+@given(st.datetimes(dt.datetime(1980, 1, 1), dt.datetime(2200, 1, 1)), st.sampled_from(("Asia/Kolkata", "US/Hawaii")))
+def test_a_time_of_another_zone_is_shown_in_utc(naive, name):
+    time = pd.Timestamp(naive, tz="UTC")
+    assert times.show(time.tz_convert(name)) == times.show(time)
+    assert times.show(time.tz_convert(name).to_pydatetime()) == times.show(time)
+
+
+def test_a_time_without_a_zone_is_not_shown_as_utc():
+    assert times.show(pd.Timestamp("2025-11-18T11:20:05")) == "2025-11-18 11:20:05"
+
+
 def test_the_basis_of_the_zone_is_what_the_text_or_the_source_says():
     for text in ("2025-11-18T11:20Z", "2025-11-18 11:20+00", "2025-11-18 11:20 -0500", "2025-11-18 11:20 UTC"):
         assert times.zone_basis(text, "iso8601") == "explicit"

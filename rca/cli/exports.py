@@ -46,6 +46,9 @@ def import_(
     column: Annotated[
         list[str] | None, typer.Option("--column", metavar="COLUMN=FIELD", help="Where a column is.")
     ] = None,
+    word: Annotated[
+        list[str] | None, typer.Option("--value", metavar="COLUMN:THEIRS=OURS", help="What a word of theirs means.")
+    ] = None,
     rejected: Annotated[int, typer.Option("--rejected", help="How many records may be unreadable.")] = 0,
     by: By = "",
 ) -> None:
@@ -55,14 +58,15 @@ def import_(
 
     time = {"format": form, "zone": zone, "year": year}
     given = {
-        "id": source_id, "reader": reader, "table": table, "rejected": rejected, "columns": _pairs(column or []),
+        "id": source_id, "reader": reader, "table": table, "rejected": rejected,
+        "columns": _pairs(column or []), "values": _words(word or []),
         "constant": {name: value for name, value in (("system", system), ("kind", kind)) if value},
         "time": {name: value for name, value in time.items() if value},
     }  # fmt: skip
     said = [name for name, value in (
         ("--as", source_id), ("--reader", reader), ("--table", table), ("--zone", zone), ("--year", year),
         ("--time-format", form), ("--system", system), ("--kind", kind), *(("--column", item) for item in column or []),
-        ("--rejected", rejected), ("--by", by),
+        *(("--value", item) for item in word or []), ("--rejected", rejected), ("--by", by),
     ) if value for name in (name, str(value))]  # fmt: skip
     problems: list[str] = []
     asked: dict[tuple[str, ...], list[Path]] = {}
@@ -89,7 +93,7 @@ def _ask(path: Path, problems: list[str], asked: dict[tuple[str, ...], list[Path
     lines = []
     for options, files in asked.items():
         pairs = zip(said[::2], said[1::2], strict=True)  # what is answered anew, such as --year, is not said twice
-        kept = [word for pair in pairs if pair[0] == "--column" or pair[0] not in options for word in pair]
+        kept = [word for pair in pairs if pair[0] in ("--column", "--value") or pair[0] not in options for word in pair]
         lines.append(shlex.join(["rca", "import", str(path), *map(str, files), *kept, *options]))
     typer.echo(" && ".join(lines), err=True)
     raise typer.Exit(2)
@@ -110,6 +114,20 @@ def _pairs(texts: Sequence[str]) -> dict[str, list[str]]:
     return out
 
 
+def _words(texts: Sequence[str]) -> dict[str, dict[str, str]]:
+    out: dict[str, dict[str, str]] = {}
+    wrong = []
+    for text in texts:
+        column, _, rest = text.partition(":")
+        word, sign, own = rest.rpartition("=")
+        if not (column and word and sign and own):
+            wrong.append(f"--value {text}: not of the form COLUMN:THEIRS=OURS")
+        out.setdefault(column, {})[word] = own
+    if wrong:
+        raise InputError("\n".join(wrong))
+    return out
+
+
 def _say(added: Added) -> None:
     from rca import times
 
@@ -121,6 +139,9 @@ def _say(added: Added) -> None:
         value = getattr(source, what)
         if value and (what != "table" or source.columns):
             typer.echo(f"  {what}: {value}")
+    if source.table == "dependencies" and {"cause", "effect"} <= source.columns.keys():
+        cause, effect = (" ".join(source.columns[name]) for name in ("cause", "effect"))
+        typer.echo(f"  direction: a fault in {cause} can reach {effect}")
     counts = (
         f"{report.rows:,} read, {report.kept:,} rows kept ({report.table}), {report.duplicates:,} duplicate,"
         f" {report.undated:,} undated, {report.rejected:,} rejected, {report.disordered:,} out of order"

@@ -21,7 +21,7 @@ from rca import times
 from rca.errors import did_you_mean, shorten
 from rca.evidence import FileName, Number, Record
 
-__all__ = ["Clock", "Id", "Part", "Source", "Text", "Time", "TimeForm"]
+__all__ = ["Clock", "Duration", "Id", "Part", "Source", "Text", "Time", "TimeForm"]
 
 
 # A pandas Timestamp that knows its JSON Schema: an ISO 8601 text with an offset.
@@ -153,6 +153,12 @@ class Clock(Record):
         return self
 
 
+class Duration(Record):
+    """How a source writes how long spans took: as a number of ``unit``, which is s, ms, us or ns."""
+
+    unit: Literal["s", "ms", "us", "ns"]
+
+
 class Source(Part):
     """One kind of raw export, in one file or several, and how its fields map to a table of the schema.
 
@@ -171,6 +177,9 @@ class Source(Part):
         Column of the table -> the same value for all rows.
     values : dict
         Column of the table -> {value in the export: value in the table}.
+    duration : Duration, optional
+        For spans: the unit in which their ``duration`` is written. It is not guessed: where it is not said, a field
+        of that name is not read.
     scale : float
         For metrics: the value is multiplied by this (unit).
     delimiter : str
@@ -195,6 +204,7 @@ class Source(Part):
     constant: dict[str, str] = {}
     values: dict[str, dict[str, str]] = {}
     time: TimeForm = TimeForm()
+    duration: Duration | None = None
     scale: Number = 1.0
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
     records: str = ""
@@ -209,6 +219,10 @@ class Source(Part):
         twice = [name for name in self.columns if name in self.constant]
         if twice:
             raise ValueError(f"{shorten(twice[0])} stands under columns and under constant")
+        if self.duration and self.table != "spans":
+            raise ValueError(f"duration is for spans, not for {self.table}")
+        if self.table == "spans" and not self.duration and "duration" in {*self.columns, *self.constant, *self.values}:
+            raise ValueError("how long spans took needs its unit: say duration: {unit: ms}, or s, us, ns")
         if self.scale != 1 and self.table != "metrics":
             raise ValueError(f"scale is for metrics, not for {self.table}")
         if self.native_id and self.table != "events":

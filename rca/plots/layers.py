@@ -22,7 +22,6 @@ _WIDE, _PAD, _EDGE = 1.66, 0.09, 0.15  # inches: box, in the box, of the sheet
 _BETWEEN, _BESIDE, _LANES = 0.34, 0.22, 0.13  # inches: between boxes, a box and a lane, two lanes
 _GAP, _PER_ARROW, _WIDEST = 0.46, 0.02, 1.1  # inches between layers: least, more for each arrow, most
 _SWEEPS = 12
-_LABEL, _HEADS = 0.95, 0.5  # inches: widest text on an arrow, room for the arrow beside it
 _ARROW, _STRONG = "#7A828C", "#0072B2"
 
 Edge = tuple[str, str]
@@ -30,7 +29,7 @@ Edge = tuple[str, str]
 
 @dataclass(frozen=True)
 class Box:
-    """Where one system, lane or label stands, in inches from the top left corner of the sheet, and its texts."""
+    """Where one system or lane stands, in inches from the top left corner of the sheet, and its texts."""
 
     left: float
     top: float
@@ -60,8 +59,6 @@ class Layout:
         System -> its box.
     ways : dict
         Edge -> the points of its arrow, from one gap between layers to the next, in pairs: start and end of a gap.
-    labels : dict
-        Edge -> the box of the text on it.
     backward : frozenset
         Edges drawn against the layers: each closes a cycle.
     across, down : float
@@ -70,7 +67,6 @@ class Layout:
 
     boxes: dict[str, Box]
     ways: dict[Edge, tuple[tuple[float, float], ...]]
-    labels: dict[Edge, Box]
     backward: frozenset[Edge]
     across: float
     down: float
@@ -81,7 +77,6 @@ class Layout:
             self,
             boxes={name: replace(box, top=box.top + by) for name, box in self.boxes.items()},
             ways={edge: tuple((x, y + by) for x, y in way) for edge, way in self.ways.items()},
-            labels={edge: replace(box, top=box.top + by) for edge, box in self.labels.items()},
             down=self.down + by,
         )
 
@@ -89,10 +84,9 @@ class Layout:
 def place(
     graph: nx.DiGraph,
     texts: Mapping[str, Sequence[str]],
-    labels: Mapping[Edge, str] | None = None,
     way: Sequence[str] = (),
 ) -> Layout:
-    """Place a box for each system, an arrow for each edge, and the texts that stand on arrows.
+    """Place a box for each system and an arrow for each edge.
 
     Parameters
     ----------
@@ -100,15 +94,13 @@ def place(
         Edge cause -> effect; cycles are opened as `rca.graph.layers` does.
     texts : mapping
         System -> what is written in its box below its name.
-    labels : mapping, optional
-        Edge -> a short text on its arrow. The gap between the layers is made wide enough for it.
     way : sequence of str, optional
         A path in the graph that is to lead forward, whatever cycles it is part of.
 
     Returns
     -------
     Layout
-        No box, lane or label overlaps another.
+        No box or lane overlaps another.
     """
     layer = dict(layers(graph, way=way)[["system", "layer"]].itertuples(index=False))
     chains = {edge: _chain(edge, layer) for edge in graph.edges if edge[0] != edge[1]}
@@ -119,10 +111,7 @@ def place(
     rows = arrange([step for chain in chains.values() for step in pairwise(chain)], spots)
     written = {system: _written(system, texts.get(system, ())) for system in graph}
     tops = _heights(rows, written, chains.values())
-    worded = {
-        edge: tuple(sheet.wrap(text, _LABEL, SMALL)) for edge, text in (labels or {}).items() if text and edge in chains
-    }
-    lefts = _lefts(len(rows), spots, chains, worded)
+    lefts = _lefts(len(rows), spots, chains)
     boxes: dict[Any, Box] = {
         node: replace(written[node], left=lefts[spots[node]], top=top)
         if node in written
@@ -130,11 +119,10 @@ def place(
         for node, top in tops.items()
     }
     ways = _ways(chains, boxes, spots)
-    shown = _labels(worded, ways)
-    bottoms = [box.top + box.height for box in (*boxes.values(), *shown.values())]
+    bottoms = [box.top + box.height for box in boxes.values()]
     across = (lefts[-1] + _WIDE if lefts else _EDGE) + _EDGE
     backward = frozenset(edge for edge in chains if layer[edge[0]] > layer[edge[1]])
-    return Layout({name: boxes[name] for name in graph}, ways, shown, backward, across, max(bottoms, default=0.0))
+    return Layout({name: boxes[name] for name in graph}, ways, backward, across, max(bottoms, default=0.0))
 
 
 def _chain(edge: Edge, layer: Mapping[str, int]) -> list[Any]:
@@ -205,21 +193,16 @@ def _spread(
     return {node: mean + shift for node, mean, shift in zip(row, means, offset, strict=False)}
 
 
-def _lefts(
-    count: int, spots: Mapping[Any, int], chains: Mapping[Edge, Sequence[Any]], worded: Mapping[Edge, Sequence[str]]
-) -> list[float]:
-    """Return the left side of each layer; the gap before it is as wide as its arrows and labels need."""
-    arrows, labelled = [0] * count, [0.0] * count
-    for edge, chain in chains.items():
+def _lefts(count: int, spots: Mapping[Any, int], chains: Mapping[Edge, Sequence[Any]]) -> list[float]:
+    """Return the left side of each layer; the gap before it is as wide as its arrows need."""
+    arrows = [0] * count
+    for chain in chains.values():
         for one, other in pairwise(chain):
             arrows[min(spots[one], spots[other])] += 1
-        gap = min(spots[chain[0]], spots[chain[1]])
-        if edge in worded:
-            labelled[gap] = max(labelled[gap], max(sheet.width(line, SMALL) for line in worded[edge]) + _HEADS)
     lefts = [_EDGE] if count else []
     for number in range(count - 1):
         room = min(_GAP + _PER_ARROW * arrows[number], _WIDEST)
-        lefts.append(lefts[-1] + _WIDE + max(room, labelled[number]))
+        lefts.append(lefts[-1] + _WIDE + room)
     return lefts
 
 
@@ -246,22 +229,6 @@ def _ways(
             points += list(zip((start, end), heights, strict=True))
         ways[edge] = tuple(points)
     return ways
-
-
-def _labels(
-    worded: Mapping[Edge, tuple[str, ...]], ways: Mapping[Edge, Sequence[tuple[float, float]]]
-) -> dict[Edge, Box]:
-    """Return a box for each text, amid the first gap of its arrow; further down where another one stands."""
-    found: dict[Edge, Box] = {}
-    for edge, text in sorted(worded.items(), key=lambda item: ways[item[0]][0][1] + ways[item[0]][1][1]):
-        (x, y), (other_x, other_y) = ways[edge][:2]
-        wide, height = max(sheet.width(line, SMALL) for line in text), len(text) * sheet.line_height(SMALL)
-        left, top = (x + other_x - wide) / 2, (y + other_y - height) / 2
-        for box in found.values():
-            if box.left < left + wide and left < box.right and top < box.top + box.height + _PAD:
-                top = max(top, box.top + box.height + _PAD)
-        found[edge] = Box(left, max(top, 0.0), wide, height, (), text)
-    return found
 
 
 def paint(
@@ -301,10 +268,6 @@ def paint(
         below = box.top + _PAD + len(box.name) * sheet.line_height(NAME)
         if box.text:
             sheet.write(ax, box.left + _PAD, below, box.text, SMALL * scale, color=ink, zorder=4)
-    for label in layout.labels.values():
-        ground = {"facecolor": "white", "edgecolor": "none", "pad": 1.5 * scale}
-        style = {"color": _STRONG, "zorder": 5, "bbox": ground}
-        sheet.write(ax, label.left, label.top, label.text, SMALL * scale, **style)
 
 
 def _arrow(way: Sequence[tuple[float, float]], strong: bool, backward: bool, scale: float) -> FancyArrowPatch:

@@ -40,15 +40,18 @@ _CHANGES = (
 _LANES = 12
 _MANY = 120  # events of one kind in one lane, from which on they are drawn as a density
 _BINS = 240
+_FEW = 12  # events below which no stretch is shortened unless milestones or windows say what matters
 _NAMED = 3  # undated events
 _NAME = 30  # characters of a system in its lane's label
 _WIDE = 9.6  # inches of the notes
+
+_Window = tuple[str, pd.Timestamp, pd.Timestamp]
 
 
 def timeline(
     table: pd.DataFrame,
     milestones: pd.DataFrame | None = None,
-    windows: Sequence[tuple[str, pd.Timestamp, pd.Timestamp]] = (),
+    windows: Sequence[_Window] = (),
     phases: pd.DataFrame | None = None,
     *,
     ax: Axes | None = None,
@@ -77,12 +80,13 @@ def timeline(
         a density is drawn, its height by the log of their number (a log record repeated from a first to a last time is
         spread evenly over it, and a note says so); all others are drawn one by one. At most 12
         lanes: the systems with the most alerts, changes and signals, then the busiest; the rest share one, and
-        a note names them. A long quiet stretch is drawn shortened, hatched and marked with its length.
+        a note names them. A long quiet stretch is drawn shortened, hatched and marked with its length; no milestone
+        and no window but that named "before" lies in one.
     """
-    placed, notes = _placed(table, milestones)
+    placed, notes = _placed(table, milestones, windows)
     lanes, lane, others = _lanes(placed)
     placed = placed.assign(lane=lane)
-    axis = _axis(placed, milestones)
+    axis = _axis(placed, milestones, windows)
     figure = Figure(figsize=(10, 3), layout="constrained")
     axes = figure.subplots() if ax is None else ax
     if axis is not None:
@@ -111,7 +115,9 @@ def _ns(column: pd.Series) -> pd.Series:
     return column.astype(times.UTC).astype("int64")
 
 
-def _placed(table: pd.DataFrame, milestones: pd.DataFrame | None) -> tuple[pd.DataFrame, list[str]]:
+def _placed(
+    table: pd.DataFrame, milestones: pd.DataFrame | None, windows: Sequence[_Window]
+) -> tuple[pd.DataFrame, list[str]]:
     """Return what is drawn, as numbers, and notes on what is not.
 
     Columns ``at`` and ``until`` (nanoseconds; the interval, twice the time, or of repeated log records the first and
@@ -139,7 +145,7 @@ def _placed(table: pd.DataFrame, milestones: pd.DataFrame | None) -> tuple[pd.Da
         "bar": bars, "repeated": repeated[seen], "system": table.loc[seen, "system"], "kind": kinds, "group": group,
         "count": table["count"][seen],
     })  # fmt: skip
-    limits = _near(placed, milestones)
+    limits = _near(placed, milestones, windows)
     if limits is None:
         return placed, notes
     near = (placed["until"] >= limits[0]) & (placed["at"] <= limits[1])
@@ -162,13 +168,29 @@ def _undated(events: pd.DataFrame) -> str:
     return f"{len(events):,} undated events not drawn: {', '.join(some + more)}."
 
 
-def _near(placed: pd.DataFrame, milestones: pd.DataFrame | None) -> tuple[int, int] | None:
-    """Return the time to draw: no further from the incident than its length, or a quarter of it after its end."""
+def _near(placed: pd.DataFrame, milestones: pd.DataFrame | None, windows: Sequence[_Window]) -> tuple[int, int] | None:
+    """Return the time to draw: no further from the incident than its length, or a quarter of it after its end.
+
+    A window but the healthy one is drawn whole where it reaches no further than that length on either side.
+    """
     known = _known(milestones)
     length = known["latest"].max() - known["earliest"].min() if len(known) else 0
-    if length <= 0:
-        return None if placed.empty else (int(placed["at"].min()), int(placed["until"].max()))
-    return int(known["earliest"].min() - length), int(known["latest"].max() + length // 4)
+    if length <= 0 and placed.empty:
+        return None
+    if length > 0:
+        first, last = int(known["earliest"].min()), int(known["latest"].max())
+        low, high = first - length, last + length // 4
+    else:
+        first, last = low, high = int(placed["at"].min()), int(placed["until"].max())
+    reach = first - (last - first), last + (last - first)
+    for start, end in _others(windows):
+        if start <= reach[1] and end >= reach[0]:
+            low, high = min(low, max(start, reach[0])), max(high, min(end, reach[1]))
+    return low, high
+
+
+def _others(windows: Sequence[_Window]) -> list[tuple[int, int]]:
+    return [(pd.Timestamp(start).value, pd.Timestamp(end).value) for name, start, end in windows if name != "before"]
 
 
 def _known(milestones: pd.DataFrame | None) -> pd.DataFrame:
@@ -179,16 +201,28 @@ def _known(milestones: pd.DataFrame | None) -> pd.DataFrame:
     return kept.apply(_ns) if len(kept) else kept.astype("int64")
 
 
-def _axis(placed: pd.DataFrame, milestones: pd.DataFrame | None) -> Scale | None:
-    """Return the time axis, or None when there is nothing to place on it."""
+def _axis(placed: pd.DataFrame, milestones: pd.DataFrame | None, windows: Sequence[_Window]) -> Scale | None:
+    """Return the time axis, or None when there is nothing to place on it.
+
+    No milestone and no window but the healthy one lies in a shortened stretch; without any, few events have none.
+    """
     known = _known(milestones)
     if placed.empty and known.empty:
         return None
-    near = _near(placed, milestones)
+    near = _near(placed, milestones, windows)
     low, high = near if near is not None else (int(known["earliest"].min()), int(known["latest"].max()))
     starts = np.concatenate([placed["at"].clip(low, high), known["earliest"]]).astype(np.int64)
     ends = np.concatenate([placed["until"].clip(low, high), known["latest"]]).astype(np.int64)
-    return scale(starts, ends, (int(starts.min()), int(ends.max())))
+    others = _others(windows)
+    if milestones is not None:
+        others += list(milestones[["earliest", "latest"]].dropna().apply(_ns).itertuples(index=False, name=None))
+    kept = [(max(start, low), min(end, high)) for start, end in others if start <= high and end >= low]
+    limits = min([int(starts.min()), *(start for start, _ in kept)]), max([int(ends.max()), *(end for _, end in kept)])
+    if not kept and len(placed) < _FEW:
+        return scale(np.array(limits), np.array(limits[::-1]), limits)
+    starts = np.concatenate([starts, np.array([start for start, _ in kept], dtype=np.int64)])
+    ends = np.concatenate([ends, np.array([end for _, end in kept], dtype=np.int64)])
+    return scale(starts, ends, limits)
 
 
 def _group(kind: str) -> str:
@@ -297,14 +331,14 @@ def _bars(ax: Axes, unsure: pd.DataFrame, axis: Scale) -> None:
     ax.add_collection(bars, autolim=False)
 
 
-def _windows(ax: Axes, windows: Sequence[tuple[str, pd.Timestamp, pd.Timestamp]], foot: bool) -> None:
+def _windows(ax: Axes, windows: Sequence[_Window], foot: bool) -> None:
     for name, start, end in windows:
         colour = "#56B4E9" if name == "before" else "#E69F00"
         if foot:  # where phases have these colours
             colour = "#AAAAAA" if name == "before" else "#333333"
         low, high = (float(edge) for edge in mdates.date2num([start, end]))
         style = {"ymax": 0.025, "alpha": 0.9} if foot else {"alpha": 0.10}
-        ax.axvspan(low, high, color=colour, zorder=0, label=f"window: {name}", linewidth=0, **style)
+        ax.axvspan(low, high, color=colour, zorder=2.7 if foot else 0, label=f"window: {name}", linewidth=0, **style)
 
 
 def _milestones(ax: Axes, milestones: pd.DataFrame | None, axis: Scale) -> None:

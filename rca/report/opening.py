@@ -56,7 +56,8 @@ def load(path: str | Path, *, with_names: bool = False) -> tuple[Incident, Recor
     if with_names:
         return found, records
     names = pseudonyms(found, records)
-    tables = {name: names.frame(getattr(records, name)) for name in ("events", "metrics", "dependencies", "reports")}
+    shown = ("events", "metrics", "dependencies", "spans", "reports")
+    tables = {name: names.frame(getattr(records, name)) for name in shown}
     return hide(found, names), replace(records, **tables, notes=_hide(records.notes, names))
 
 

@@ -35,9 +35,7 @@ class Cover:
     Attributes
     ----------
     title : str
-        The notebook's own first heading when empty.
-    kicker : str
-        Kind of document, above the title.
+        The notebook's own first heading when empty; else that heading stands above it.
     facts : mapping of str to str
         Shown in order; a value ``SEV1`` ... ``SEV4`` is shown as a badge.
     notices : sequence of str
@@ -49,7 +47,6 @@ class Cover:
     """
 
     title: str = ""
-    kicker: str = "Post-mortem"
     facts: Mapping[str, str] = field(default_factory=dict)
     notices: Sequence[str] = ()
     source: str = "postmortem.ipynb"
@@ -81,7 +78,7 @@ def html(notebook: Any, cover: Cover, failures: Sequence[Failure] = ()) -> str:
     contents: list[Heading] = []
     body: list[Markup] = []
     by_cell = _by_cell(failures)
-    cells, title = _untitled(notebook, cover.title)
+    cells, heading = _untitled(notebook)
     for place, (cell, source) in enumerate(zip(notebook.cells, cells, strict=True)):
         if source.strip():
             text, found = safe_markdown(clean(source), taken)
@@ -89,8 +86,10 @@ def html(notebook: Any, cover: Cover, failures: Sequence[Failure] = ()) -> str:
             body.append(Markup(text))
         body += [_output(output) for output in cell.get("outputs", [])]
         body += [_failed(failure) for failure in by_cell.get(place + 1, [])]
+    kind, title = (heading or "Analysis", clean(cover.title)) if cover.title else ("Analysis", heading or "Report")
     return _template().render(
-        cover=cover, title=title, style=Markup(style), style_hash=_digest(style), contents=contents, body=body,
+        cover=cover, kind=kind, title=title, style=Markup(style), style_hash=_digest(style), contents=contents,
+        body=body,
         failures=[failure for failure in failures if failure.because is None],
         consequences=sum(failure.because is not None for failure in failures),
     )  # fmt: skip
@@ -124,8 +123,8 @@ def _digest(style: str) -> str:
     return base64.b64encode(hashlib.sha256(style.encode("utf-8")).digest()).decode("ascii")
 
 
-def _untitled(notebook: Any, title: str) -> tuple[list[str], str]:
-    """Return what each Markdown cell says in the report, the first heading taken out, and the report's title."""
+def _untitled(notebook: Any) -> tuple[list[str], str]:
+    """Return what each Markdown cell says in the report, the first heading taken out, and that heading."""
     sources = [cell.source if cell.cell_type == "markdown" else "" for cell in notebook.cells]
     first = next((place for place, cell in enumerate(notebook.cells) if cell.cell_type == "markdown"), None)
     found = _TITLE.match(sources[first]) if first is not None else None
@@ -134,7 +133,7 @@ def _untitled(notebook: Any, title: str) -> tuple[list[str], str]:
     for place, cell in enumerate(notebook.cells):
         if NOTEBOOK_ONLY in cell.metadata.get("tags", []):
             sources[place] = ""
-    return sources, clean(title or (found[1] if found else "Report"))
+    return sources, clean(found[1]) if found else ""
 
 
 def _output(output: Any) -> Markup:
@@ -212,7 +211,8 @@ def markdown(notebook: Any, cover: Cover, failures: Sequence[Failure] = ()) -> s
     notebook, cover, failures
         As `html`.
     """
-    sources, title = _untitled(notebook, cover.title)
+    sources, heading = _untitled(notebook)
+    title = clean(cover.title) or heading or "Report"
     files = pictures(notebook)
     by_cell = _by_cell(failures)
     parts = [f"# {in_markdown(title)}", *(f"> **{in_markdown(notice)}**" for notice in cover.notices)]

@@ -239,7 +239,7 @@ def _blocks(path: Path) -> Iterator[bytes]:
         while block := handle.read(BLOCK):
             end = block.rfind(b"\n") + 1
             if end:
-                yield rest + block[:end]
+                yield b"".join((rest, memoryview(block)[:end]))
                 rest = b""
             rest += block[end:]
             if len(rest) > MAX_LINE:
@@ -265,11 +265,13 @@ def _decoded(line: bytes) -> tuple[str, bool]:
 
 
 # What DuckDB and Python might read differently: NaN, half an emoji, a comma before a bracket, deep nesting.
+# CASE, unlike AND, counts the brackets of long lines only.
 _SUSPECT = """
     NOT starts_with(text, '{') OR contains(text, 'NaN') OR contains(text, 'Infinity')
     OR contains(text, '\\ud') OR contains(text, '\\uD')
     OR contains(text, ',}') OR contains(text, ',]') OR contains(text, ', }') OR contains(text, ', ]')
-    OR (strlen(text) > 600 AND strlen(text) - strlen(replace(replace(text, '[', ''), '{', '')) > 64)
+    OR CASE WHEN strlen(text) > 600 THEN strlen(text) - strlen(replace(replace(text, '[', ''), '{', '')) > 64
+        ELSE false END
 """
 _ODD = f"SELECT row FROM texts WHERE text <> '' AND (NOT json_valid(text) OR {_SUSPECT}) ORDER BY row"
 _PLAIN = f"""

@@ -20,8 +20,9 @@ from rca.sources import batches, formats, years
 from rca.sources.itemrows import from_items
 from rca.sources.items import Item, Reject
 from rca.sources.mapping import Plan
-from rca.sources.rows import NOT_A_TIME, Clockwork, Tally, from_batch
+from rca.sources.rows import Clockwork, Tally, from_batch
 from rca.sources.runs import Runs
+from rca.sources.stored import NOT_A_TIME
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -168,7 +169,7 @@ def _nothing_for(plan: Plan, name: str, done: Imported) -> list[str]:
         )
     if problems:
         return problems
-    needed = dict.fromkeys([*schema.REQUIRED[source.table], *source.values])
+    needed = dict.fromkeys([*schema.REQUIRED[source.table], *source.values, *(["duration"] if source.duration else [])])
     return [
         f"{name}: source {source.id!r} has nothing for {column!r}; say columns: {{{column}: FIELD}} or constant:"
         f" {{{column}: ...}}{did_you_mean(column, present)}"

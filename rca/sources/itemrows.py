@@ -17,6 +17,7 @@ from rca.sources.batches import object_text
 from rca.sources.items import Item, Reject, canonical
 from rca.sources.mapping import MAPPABLE
 from rca.sources.rows import Tally, lookup, source_mask
+from rca.sources.spans import duration
 from rca.sources.stored import arrow_schema, stored_name
 from rca.times import UTC, Moment
 
@@ -96,6 +97,9 @@ def _row(item: Item, source: Source, file: str, mask: int, tally: Tally) -> dict
         _event(row, fields, item, file, mask, tally)
     elif item.table == "metrics":
         row["value"] = _value(fields["value"], source.scale, tally)
+    elif item.table == "spans":
+        row["duration_ns"] = _duration(fields.get("duration"), source)
+        tally.unended += row["duration_ns"] is None
     elif item.table == "dependencies":
         row |= {"basis": "table", "count": _count(fields)}
     return row
@@ -194,6 +198,15 @@ def _value(value: Any, scale: float, tally: Tally) -> float:
     tally.missing += math.isnan(number)
     tally.infinite += math.isinf(number)
     return number if math.isfinite(number) else math.nan
+
+
+def _duration(value: Any, source: Source) -> int | None:
+    """Return how long a span took: what the format found in nanoseconds, or a text in the unit of the source."""
+    if not isinstance(value, str):
+        return None if value is None or value < 0 else int(value)
+    if source.duration is None:
+        raise InputError("how long a span took needs its unit: say duration: {unit: ms}, or s, us, ns")
+    return duration(value.strip(), source.duration.unit)
 
 
 def _text(value: Any) -> str:

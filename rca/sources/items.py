@@ -224,7 +224,7 @@ def edge(place: tuple[int, str], raw: Any, *, cause: str, effect: str, kinds: tu
 
 
 def span(place: tuple[int, str], raw: Any, **fields: Any) -> Item:
-    """Return a row of ``spans``: trace_id, span_id, parent_id, system, name, time, status."""
+    """Return a row of ``spans``: trace_id, span_id, parent_id, system, name, time, status, duration (nanoseconds)."""
     return Item("spans", fields, raw, *place)
 
 

@@ -27,7 +27,7 @@ MAPPABLE: Mapping[str, tuple[str, ...]] = {
     ),
     "metrics": ("time", "system", "metric", "value"),
     "dependencies": ("cause", "effect", "cause_kind", "effect_kind", "fallback"),
-    "spans": ("trace_id", "span_id", "parent_id", "system", "name", "time", "status"),
+    "spans": ("trace_id", "span_id", "parent_id", "system", "name", "time", "duration", "status"),
 }  # fmt: skip
 _EPOCH = {"epoch_s": 10**9, "epoch_ms": 10**6, "epoch_us": 10**3, "epoch_ns": 1}
 _MANY = 100  # fields; of more, one call that leaves the others out is cheaper than one for each

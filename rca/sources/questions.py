@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import difflib
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,7 +18,7 @@ from rca import times, vocabulary
 from rca.errors import InputError
 from rca.incident import Incident
 from rca.incident.model import Source
-from rca.sources import recognise, years
+from rca.sources import likely, recognise, years
 
 __all__ = ["Answer", "Unanswered", "answered", "ask", "known_kind", "time_field", "time_form"]
 
@@ -28,15 +30,8 @@ _PATTERNS = (  # day first before month first: where both fit, the times themsel
     "%b %d, %Y @ %H:%M:%S.%f", "%Y-%m-%d %I:%M:%S %p", "%Y.%m.%d %H:%M:%S", "%Y%m%d%H%M%S", "%Y%m%d %H:%M:%S",
     "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y",
 )  # fmt: skip
-_KINDS = {  # words in the name of a file, or of its fields -> what the events are
-    "deploy": "deploy", "deployment": "deploy", "release": "deploy", "rollout": "deploy", "version": "model_version",
-    "alert": "alert", "alarm": "alert", "page": "alert", "commit": "commit", "git": "commit", "flag": "flag",
-    "toggle": "flag", "config": "config_change", "change": "config_change", "model": "model_version",
-    "train": "training_run", "training": "training_run", "run": "training_run", "load": "data_load",
-    "backfill": "data_load", "campaign": "campaign", "rollback": "rollback", "ticket": "ticket", "issue": "ticket",
-    "case": "ticket", "incident": "ticket", "chat": "chat", "message": "chat", "channel": "chat", "status": "status",
-    "audit": "audit", "log": "log",
-}  # fmt: skip
+_LITERAL = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""  # of Python
+_COMPARED = 100
 
 
 @dataclass(frozen=True)
@@ -95,7 +90,9 @@ def ask(
     if match := re.search(r"may be (\w+) or .*; say which with --reader", said):
         out.append(Answer("--reader", match[1], "its format: several take it for theirs; this is the first of them"))
     if "say --kind" in said or "has nothing for 'kind'" in said:
-        out.append(_kind(path.name, records))
+        out += _kinds(path.name, records)
+    if records:
+        out += [_word(ast.literal_eval(kind)) for kind in re.findall(rf"bad event kind ({_LITERAL})", said)]
     out += _columns(said, given, found, records)
     if "has no year" in said or (given.get("time", {}).get("year") and ": later (" in said):
         out += _year(said, path, given, found)
@@ -122,7 +119,11 @@ def answered(given: Mapping[str, Any], answers: Iterable[Answer]) -> dict[str, A
     out = {name: dict(value) if isinstance(value, Mapping) else value for name, value in given.items()}
     for answer in answers:
         name, value = answer.option.removeprefix("--"), answer.value
-        if name in ("kind", "system"):
+        if name == "value":
+            column, _, rest = value.partition(":")
+            word, _, own = rest.rpartition("=")
+            out["values"] = {**out.get("values", {}), column: {**out.get("values", {}).get(column, {}), word: own}}
+        elif name in ("kind", "system"):
             out.setdefault("constant", {})[name] = value
         elif name in ("zone", "year", "time-format"):
             part = "format" if name == "time-format" else name
@@ -152,6 +153,26 @@ def _year(said: str, path: Path, given: Mapping[str, Any], found: Incident) -> I
         yield Answer("--year", str(year), f"the year of the first time; guess: {why}, with no time after as_of")
 
 
+def _kinds(name: str, records: Sequence[Mapping[str, Any]]) -> Iterable[Answer]:
+    """Yield the field with the kinds and what its words mean, or the one kind of all records."""
+    field, values = likely.kind_field(records)
+    if not field:
+        yield _kind(name, records)
+        return
+    yield Answer("--column", f"kind={field}", f"the field with what the events are; guess: {', '.join(values[:4])}")
+    yield from (_word(value) for value in values if value not in vocabulary.ids("event_kinds"))
+
+
+def _word(value: str) -> Answer:
+    """Return what a word for a kind of event means."""
+    near = difflib.get_close_matches(value.lower()[:_COMPARED], vocabulary.ids("event_kinds"), n=1, cutoff=0.8)
+    kind, why = likely.kind_of(value), "guess: the word"
+    if not kind:
+        kind, why = (near[0], "guess: the nearest kind") if near else ("other", "nothing tells")
+    kinds = ", ".join(vocabulary.ids("event_kinds")[:6])
+    return Answer("--value", f"kind:{value}={kind}", f"what {value!r} is: {kinds} ...; {why}")
+
+
 def _kind(name: str, records: Sequence[Mapping[str, Any]]) -> Answer:
     kinds = ", ".join(vocabulary.ids("event_kinds")[:6])
     asked = f"what the events are: {kinds} ..."
@@ -171,7 +192,9 @@ def known_kind(texts: Iterable[str]) -> str:
     """
     words = [word for text in texts for word in re.findall(r"[a-z]+", text.lower())]
     found = (
-        _KINDS.get(spelled) for word in words for spelled in (word, word.removesuffix("s"), word.removesuffix("es"))
+        likely.KINDS.get(spelled)
+        for word in words
+        for spelled in (word, word.removesuffix("s"), word.removesuffix("es"))
     )
     return next((kind for kind in found if kind), "")
 
@@ -186,6 +209,12 @@ def _columns(
             yield Answer("--system", found.file.systems[0].id, "the system that all records are of; guess: the first")
         elif column == "time" and (field := time_field(records)):
             yield Answer("--column", f"time={field}", "the field with the time; guess: its values are times")
+        elif column in ("cause", "effect") and (pair := likely.edge([*(records[0] if records else ())], likely.EITHER)):
+            called, caller = pair
+            yield Answer("--column", f"{column}={called if column == 'cause' else caller}", (
+                f"which of {caller} and {called} a fault starts in; guess: {caller} calls {called}, so a fault in "
+                f"{called} (cause) can reach {caller} (effect); where {caller} feeds {called}, turn both round"
+            ))  # fmt: skip
         elif column in ("message", "metric", "value", "name") and (field := _field(column, records, taken)):
             yield Answer("--column", f"{column}={field}", f"the field with the {column}; guess: its values")
 

@@ -54,8 +54,8 @@ class Records:
 
     Attributes
     ----------
-    events, metrics, dependencies : DataFrame
-        As `rca.schema` describes them.
+    events, metrics, dependencies, spans : DataFrame
+        As `rca.schema` describes them. What spans call is among the dependencies already.
     reports : DataFrame
         One row a source: rows read, kept, duplicate, undated, rejected, out of order, first and last time,
         zone, clock, notes.
@@ -70,6 +70,7 @@ class Records:
     events: pd.DataFrame
     metrics: pd.DataFrame
     dependencies: pd.DataFrame
+    spans: pd.DataFrame
     reports: pd.DataFrame
     systems: tuple[str, ...]
     notes: tuple[str, ...]
@@ -233,6 +234,10 @@ def _notes(done: Imported, conflicts: int, unsure: int) -> Iterable[str]:
         yield f"{tally.infinite} infinite values taken as missing"
     if tally.missing:
         yield f"{tally.missing} values are empty"
+    if tally.unended:
+        yield f"how long {tally.unended} spans took is not known: no end is written, or one before the start"
+    if done.source.table == "spans" and done.source.duration is None and "duration" in tally.present:
+        yield "how long spans took is not read: its unit is not said, as duration: {unit: ms}, or s, us, ns"
     if tally.repeated:
         yield f"{tally.repeated} times lie in an hour that clocks show twice; each is kept as an interval of both"
     if tally.rejected:
@@ -296,7 +301,8 @@ def _events(stored: Stored, notes: list[str]) -> pd.DataFrame:
 
 def _join(incident: Incident, stored: Stored, events: pd.DataFrame, notes: list[str]) -> Records:
     metrics, listed, traces = (stored.frame(name) for name in ("metrics", "dependencies", "spans"))
-    from_spans, span_notes = spans.dependencies(traces)
+    once = traces.drop_duplicates([name for name in traces if name != "duration"])  # told with two durations, it is one
+    from_spans, span_notes = spans.dependencies(once)
     declared = pd.DataFrame(
         [
             {"cause": edge.cause, "effect": edge.effect, "fallback": edge.fallback, "basis": "declared"}
@@ -331,7 +337,7 @@ def _join(incident: Incident, stored: Stored, events: pd.DataFrame, notes: list[
     kinds: dict[str, str] = {
         system.id: system.kind for system in incident.file.systems if "kind" in system.model_fields_set
     }
-    return Records(events, metrics, edges, reports, systems, tuple(notes), kinds)
+    return Records(events, metrics, edges, traces, reports, systems, tuple(notes), kinds)
 
 
 def _repeated(metrics: pd.DataFrame) -> list[str]:

@@ -13,7 +13,7 @@ from typing import Any
 from rca import files
 from rca.errors import InputError
 from rca.incident.model import Source
-from rca.sources import documents, formats
+from rca.sources import documents, formats, likely
 from rca.sources.batches import READERS
 from rca.sources.items import Head, Reject
 from rca.sources.stored import connection
@@ -55,10 +55,17 @@ _SPAN_NAMES: Mapping[str, Sequence[str]] = {
     "time": ("start_time", "starttime", *_EVENT_NAMES["time"]),
     "status": ("status", "status_code"),
 }
-_EDGE_NAMES: Mapping[str, Sequence[str]] = {
-    "cause": ("cause", "upstream", "source"),
-    "effect": ("effect", "downstream", "target"),
+_DURATION_NAMES: Mapping[str, Sequence[str]] = {  # those that say their unit; that of others is for a person to say
+    "s": ("duration_s", "duration_seconds"),
+    "ms": ("duration_ms", "durationms", "duration_millis"),
+    "us": ("duration_us", "duration_micros", "durationmicros"),
+    "ns": ("duration_ns", "duration_nano", "durationnano", "duration_nanos", "durationnanos"),
 }
+_EDGE_NAMES: Mapping[str, Sequence[str]] = {
+    "cause": ("cause", "upstream"),
+    "effect": ("effect", "downstream"),
+}
+_NAMES = {"events": _EVENT_NAMES, "metrics": _METRIC_NAMES, "spans": _SPAN_NAMES, "dependencies": _EDGE_NAMES}
 _DIGITS = {10: "epoch_s", 13: "epoch_ms", 16: "epoch_us", 19: "epoch_ns"}
 
 
@@ -165,25 +172,32 @@ def guess(path: Path, source: Source) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``table``, ``columns``, ``time``, ``records``, ``delimiter``, ``constant``, as far as names and values say.
+        ``table``, ``columns``, ``time``, ``duration``, ``records``, ``delimiter``, ``constant``, as far as names and
+        values say.
     """
     out = shape(path, source)
     records = sample(path, source.model_copy(update=out))
     names = list(dict.fromkeys(name for record in records for name in _names(record)))
-    table, wanted = _table(names)
+    table, wanted = _table(names, source.table if "table" in source.model_fields_set else "")
     columns = {
         column: field for column, spelled in wanted.items()
         if column not in source.columns and column not in source.constant and (field := _first(spelled, names))
     }  # fmt: skip
+    if table == "dependencies" and not columns and (pair := likely.edge(names, likely.CALLS)):
+        columns = {name: part for name, part in zip(wanted, pair, strict=True) if name not in source.columns}
     out |= {"table": table, "columns": columns}
+    if table == "spans" and "duration" not in source.constant:
+        for unit, field in _durations(source.columns.get("duration", names)):
+            columns["duration"], out["duration"] = field, {"unit": unit}
     field = columns.get("time") or (source.columns.get("time") or [""])[0]
     form = _form(value for record in records if (value := _value(record, field)) not in (None, ""))
     if form != "iso8601":
         out["time"] = {"format": form}
-    if table == "events" and "kind" not in source.constant and not _kinds(records, columns.get("kind", "")):
+    said = "kind" in source.constant or "kind" in source.columns
+    if table == "events" and not said and not _kinds(records, columns.get("kind", "")):
         columns.pop("kind", None)
         out["columns"] = columns
-        if "severity" in columns:
+        if "severity" in columns and not likely.kind_field(records)[0]:
             out["constant"] = {"kind": "log"}
     return out
 
@@ -236,8 +250,10 @@ def _names(record: Mapping[str, Any], prefix: str = "", depth: int = 2) -> Itera
             yield from _names(value, f"{prefix}{name}.", depth - 1)
 
 
-def _table(names: Sequence[str]) -> tuple[str, Mapping[str, Sequence[str]]]:
-    """Return the table that field names speak for, and what its columns may be called."""
+def _table(names: Sequence[str], said: str) -> tuple[str, Mapping[str, Sequence[str]]]:
+    """Return the table that is said, or that field names speak for, and what its columns may be called."""
+    if said:
+        return said, _NAMES[said]
     if _first(_SPAN_NAMES["span_id"], names) and _first(_SPAN_NAMES["parent_id"], names):
         return "spans", _SPAN_NAMES
     if (
@@ -248,7 +264,15 @@ def _table(names: Sequence[str]) -> tuple[str, Mapping[str, Sequence[str]]]:
         return "metrics", _METRIC_NAMES
     if _first(_EDGE_NAMES["cause"], names) and _first(_EDGE_NAMES["effect"], names):
         return "dependencies", _EDGE_NAMES
+    if likely.edge(names, (*likely.CALLS, *likely.EITHER)) and not _first(_EVENT_NAMES["time"], names):
+        return "dependencies", _EDGE_NAMES
     return "events", _EVENT_NAMES
+
+
+def _durations(names: Sequence[str]) -> list[tuple[str, str]]:
+    """Return the unit and the field of how long spans took, as a list of one or none."""
+    found = [(unit, field) for unit, spelled in _DURATION_NAMES.items() if (field := _first(spelled, names))]
+    return found[:1]
 
 
 def _first(spelled: Sequence[str], names: Sequence[str]) -> str:

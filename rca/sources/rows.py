@@ -21,14 +21,14 @@ from rca.sources import documents
 from rca.sources.batches import Batch
 from rca.sources.items import Reject
 from rca.sources.mapping import MAPPABLE, Plan
-from rca.sources.stored import arrow_schema
+from rca.sources.spans import durations
+from rca.sources.stored import NOT_A_TIME, arrow_schema
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["NOT_A_TIME", "Clockwork", "Tally", "from_batch", "lookup", "source_mask"]
+__all__ = ["Clockwork", "Tally", "from_batch", "lookup", "source_mask"]
 
-NOT_A_TIME = -(2**63)
 _MANY_SPELLINGS = 200_000
 _BOUNDS = {"time_earliest": "first", "time_latest": "second"}  # of a time that clocks show twice
 
@@ -43,6 +43,7 @@ class Tally:
     words: set[str] = field(default_factory=set)
     infinite: int = 0
     missing: int = 0
+    unended: int = 0
     repeated: int = 0
     bases: set[str] = field(default_factory=set)
     lists: list[str] = field(default_factory=list)
@@ -94,12 +95,14 @@ class Clockwork:
         """Return nanoseconds, the basis of the zone, and reasons by row, of one time column of a query's result."""
         texts = table.column(name)
         ns = table.column(f"{name}_utc").fill_null(NOT_A_TIME).to_numpy().copy()
-        basis = np.where(ns != NOT_A_TIME, "explicit", "").astype(object)
+        basis = np.where(ns != NOT_A_TIME, np.array("explicit", dtype=object), "")
         if self.zone:
             self._local(table, name, ns, basis)
         problems: dict[int, str | times.RepeatedHour] = {}
-        open_rows = np.flatnonzero((ns == NOT_A_TIME) & (texts.to_numpy(zero_copy_only=False) != ""))
+        open_rows = np.flatnonzero(ns == NOT_A_TIME)
         for row, text in zip(open_rows, texts.take(open_rows).to_pylist(), strict=True):
+            if not text:
+                continue
             found = self.read(text, iso)
             if not isinstance(found, times.Moment):
                 problems[int(row)] = found
@@ -278,6 +281,9 @@ def _finish(
         columns |= _event_columns(found, source, tally)
     elif table == "metrics":
         columns["value"] = _numbers(found, source, problems, tally)
+    elif source.duration:
+        columns["duration_ns"], wrong, unknown = durations(found.column("duration"), source.duration.unit)
+        problems, tally.unended = wrong | problems, tally.unended + unknown
     stored = arrow_schema(table)
     defaults = {"count": 1, "offset_ns": 0}
     arrays = []

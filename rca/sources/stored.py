@@ -21,21 +21,22 @@ from rca.times import UTC
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["KEYS", "NEVER", "arrow_schema", "connection", "frame", "frugal", "stored_name"]
+__all__ = ["KEYS", "NEVER", "NOT_A_TIME", "arrow_schema", "connection", "frame", "frugal", "stored_name"]
 
 MEMORY = "300MB"
 NEVER = 2**63 - 1  # sorts undated rows last
+NOT_A_TIME = -(2**63)  # as numpy has it, of times and durations
 # What makes two rows of a source the same row.
 KEYS: Mapping[str, tuple[str, ...]] = {
     "events": ("event_id",),
     "metrics": ("time_ns", "system", "metric", "value"),
     "dependencies": ("cause", "effect"),
-    "spans": ("trace_id", "span_id", "parent_id", "system", "name", "time_ns", "status"),
+    "spans": ("trace_id", "span_id", "parent_id", "system", "name", "time_ns", "duration_ns", "status"),
 }
 
 
 def stored_name(name: str, kind: str) -> str:
-    """Return the stored name of a column of the schema: times and offsets are nanoseconds.
+    """Return the stored name of a column of the schema: times, offsets and durations are nanoseconds.
 
     Examples
     --------
@@ -109,7 +110,7 @@ def frame(table: pa.Table, name: str) -> pd.DataFrame:
         elif kind == UTC:
             columns[column] = _times(values)
         elif kind == "timedelta64[ns]":
-            columns[column] = pd.Series(values.to_numpy().view("timedelta64[ns]"))
+            columns[column] = pd.Series(values.fill_null(NOT_A_TIME).to_numpy().view("timedelta64[ns]"))
         else:
             columns[column] = values.to_pandas().astype(kind)
     return pd.DataFrame(columns)

@@ -17,7 +17,7 @@ from rca import incident
 from rca.errors import InputError, RcaError, UnknownName, did_you_mean, raise_all
 from rca.incident import Incident
 from rca.incident.model import Source
-from rca.sources import batches, derived, formats, recognise, returned
+from rca.sources import batches, derived, formats, likely, recognise, returned
 from rca.sources.engine import import_source
 from rca.sources.mapping import MAPPABLE
 from rca.sources.read import ImportReport, facts, report
@@ -46,6 +46,7 @@ def described(path: Path, given: Mapping[str, Any]) -> dict[str, Any]:
     guessed = recognise.guess(path, asked)
     columns = guessed.pop("columns", {}) | entry.get("columns", {})
     constant = guessed.pop("constant", {}) | entry.get("constant", {})
+    _check_long(path, asked, guessed | entry, columns)
     entry = guessed | entry | ({"columns": columns} if columns else {}) | ({"constant": constant} if constant else {})
     if guessed.get("time") or given.get("time"):
         entry["time"] = guessed.get("time", {}) | dict(given.get("time") or {})
@@ -54,6 +55,23 @@ def described(path: Path, given: Mapping[str, Any]) -> dict[str, Any]:
             f"{path.name}: the records do not say what kind of events they are; say --kind, such as deploy or log"
         )
     return entry
+
+
+def _check_long(path: Path, asked: Source, entry: Mapping[str, Any], columns: Mapping[str, Any]) -> None:
+    """Raise if a table has a column for each series where it should have a row for each value."""
+    table = entry["table"]
+    found = {"metric", "value"} if table == "metrics" else {"message", "kind"}
+    if table not in ("events", "metrics") or "time" not in columns or found.intersection({*columns, *asked.constant}):
+        return
+    form = {name: entry[name] for name in ("delimiter", "records") if name in entry}
+    records = recognise.sample(path, asked.model_copy(update=form))
+    keys = [part for name in ("time", "system") for part in _parts(columns.get(name, []))]
+    said = likely.melt(path.name, list(dict.fromkeys(name for record in records for name in record)), records, keys)
+    raise_all([said] if said else [])
+
+
+def _parts(fields: str | list[str]) -> list[str]:
+    return [fields] if isinstance(fields, str) else fields
 
 
 def checked(entry: dict[str, Any]) -> Source:

@@ -310,13 +310,17 @@ def zone_basis(value: object, form: str) -> str:
 
 
 def show(time: pd.Timestamp) -> str:
-    """Return a time as people read it, to the second, with its zone.
+    """Return a time as people read it: in UTC, to the second; one without a zone is shown without one.
 
     Examples
     --------
     >>> show(parse("2025-11-18T11:20:05Z")), show(pd.NaT)
     ('2025-11-18 11:20:05 UTC', 'not known')
+    >>> show(pd.Timestamp("2025-11-18T12:20", tz="Europe/Berlin")), show(pd.Timestamp("2025-11-18T12:20"))
+    ('2025-11-18 11:20 UTC', '2025-11-18 12:20')
     """
     if pd.isna(time):
         return "not known"
-    return f"{time:%Y-%m-%d %H:%M:%S} UTC" if time.second else f"{time:%Y-%m-%d %H:%M} UTC"
+    zone_text = " UTC" if time.tzinfo is not None else ""
+    time = time.astimezone(dt.UTC) if zone_text else time
+    return f"{time:%Y-%m-%d %H:%M:%S}{zone_text}" if time.second else f"{time:%Y-%m-%d %H:%M}{zone_text}"

@@ -66,21 +66,9 @@ def read(data: Path, mapping: Path) -> Case:
         records = rca.sources.read(incident)
     file = incident.file
     return Case(
-        records.metrics, records.events, read_spans(data / "traces.json"),
+        records.metrics, records.events, records.spans,
         rca.graph.build(records.dependencies, records.systems), (file.symptom.system, file.symptom.metric),
         {"before": file.windows.before.span, "during": file.windows.during.span}, file.harmful,
-    )  # fmt: skip
-
-
-def read_spans(path: Path) -> pd.DataFrame:
-    """Return the spans with their durations."""
-    raw = pd.DataFrame(json.loads(path.read_text(encoding="utf-8")))
-    return pd.DataFrame(
-        {
-            "trace_id": raw["trace_id"].fillna(""), "span_id": raw["span_id"], "parent_id": raw["parent_id"].fillna(""),
-            "system": raw["service"], "name": raw["name"], "status": raw["status"].fillna(""),
-            "time": pd.to_datetime(raw["start"], utc=True), "duration": pd.to_timedelta(raw["duration_ms"], "ms"),
-        }
     )  # fmt: skip
 
 

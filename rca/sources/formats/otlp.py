@@ -13,7 +13,8 @@ log ``timeUnixNano``, else      time; 0 is no time
 ``observedTimeUnixNano``
 ``severityNumber``, else text   severity
 ``body``                        message; JSON text where it is a list or a map
-span                            a row of spans; status ``ok``, ``error`` or empty; the rest of it in raw
+span                            a row of spans; status ``ok``, ``error`` or empty; duration from start to end,
+                                empty where no end can be read; the rest of it in raw
 event of a span                 an event of kind ``log`` with the span's trace; an exception is an error
 data point                      ``name{attribute="value",...}``, attributes sorted, and what of the
                                 resource tells instances apart (`INSTANCE`)
@@ -271,7 +272,7 @@ def _span(place: tuple[int, str], leaf: _Leaf) -> Iterator[Item]:
     ids = {"trace_id": _hex(record.get("traceId")), "span_id": _hex(record.get("spanId"))}
     if not all(ids.values()):
         raise InputError("a span without traceId and spanId")
-    status = record.get("status") or {}
+    status, start = record.get("status") or {}, _time(record.get("startTimeUnixNano"))
     yield span(
         place,
         {"resource": leaf.resource, "scope": leaf.scope, "record": record},
@@ -279,7 +280,8 @@ def _span(place: tuple[int, str], leaf: _Leaf) -> Iterator[Item]:
         parent_id=_hex(record.get("parentSpanId")),
         system=_system(resource),
         name=str(record.get("name") or ""),
-        time=_time(record.get("startTimeUnixNano")),
+        time=start,
+        duration=_duration(start, record.get("endTimeUnixNano")),
         status=_STATUS.get(status.get("code"), ""),
     )
     for index, held in enumerate(record.get("events") or ()):
@@ -298,6 +300,15 @@ def _span(place: tuple[int, str], leaf: _Leaf) -> Iterator[Item]:
             trace_id=ids["trace_id"],
             attributes={**found, "span_id": ids["span_id"], "span_name": record.get("name"), **_above(leaf, resource)},
         )
+
+
+def _duration(start: Moment, end: Any) -> int | None:
+    """Return how long a span took in nanoseconds; None where that is not known: the call was made all the same."""
+    try:
+        until = _time(end).ns
+    except InputError:
+        return None
+    return None if start.ns is None or until is None else until - start.ns
 
 
 def _points(place: tuple[int, str], leaf: _Leaf, scopes: dict[tuple[str, str], str]) -> Iterator[Item]:

@@ -17,6 +17,7 @@ from rca.times import show
 
 __all__ = ["find"]
 
+_COMMON = 3  # systems, fewer of which do not make a move common
 _COLUMNS = {
     "system": "str", "hurt": "boolean", "evidence": "str", "since": times.UTC, "p_value": "float64",
     "p_adjusted": "float64", "tests": "int64", "sentence": "str",
@@ -88,8 +89,13 @@ def find(
     Notes
     -----
     A caller of a failing system fails itself and is hurt; a system that only got more requests is not. Where the
-    harmful direction of a metric is not said, its move is "load or harm" and ``hurt`` empty if a system that
-    depends on it moved no later, nothing that it depends on did, and another metric of it stayed.
+    harmful direction of a metric is not said and another metric of the system stayed, its move is "load or harm"
+    and ``hurt`` empty in two cases: a system that depends on it moved no later and nothing that it depends on
+    did; or it is all that moved of the system, and of most systems that have this metric, three at least, in the
+    same direction at the same time within the errors.
+
+    The sentence cites the strongest test of each kind, and the one that gives ``since``, earliest first. A move is
+    said to be "at or before" a time where the windows do not touch and it was there from the first row on.
 
     A test that could not have found anything (too few spans, fewer than six healthy values) is not made. "Nothing"
     means that nothing was found in what was measured. Spans of one system in one trace count once. Durations
@@ -172,6 +178,8 @@ def _judge(systems: Iterable[str], tests: Sequence[Test], graph: nx.DiGraph | No
     for value, test in zip(adjusted, tests, strict=True):
         own[test.system].append((value, test))
     moved = {name: [test for value, test in rows if value < ALPHA] for name, rows in own.items()}
+    every = {name: [test for _, test in rows] for name, rows in own.items()}
+    load = _load(every, moved, graph)
     out = {}
     for name, rows in own.items():
         rows.sort(key=lambda row: (row[0], row[1].p_value))
@@ -184,16 +192,20 @@ def _judge(systems: Iterable[str], tests: Sequence[Test], graph: nx.DiGraph | No
             kinds = ", ".join(dict.fromkeys(test.evidence for _, test in rows))
             sure = f"{kinds}; least p {rows[0][0]:.2g} over {len(tests)} tests"
             row |= {"hurt": False, "evidence": "nothing", "sentence": f"{name}: nothing harmful was found ({sure})."}
-        elif user := _load(name, moved, [test for _, test in rows], graph):
-            why = f"{user}, which depends on it, moved no later: load or harm? Say which direction of the metric harms."
+        elif why := load.get(name):
+            why = f"{why}: load or harm? Say which direction of the metric harms."
             row |= {"evidence": "load or harm", "sentence": f"{name}: {found[0].text}; {why}"}
         else:
-            strongest = {test.evidence: test.text for test in reversed(found)}
+            first = min(found, key=lambda test: test.since)
+            strongest = {test.evidence: test for test in reversed(found)}
+            cited = sorted(dict.fromkeys([*reversed(strongest.values()), first]), key=lambda test: test.since)
             order = list(dict.fromkeys(test.evidence for test in found))
             sure = f"p {max(rows[0][0], 1e-300):.1g} over {len(tests)} tests"
+            if not any(test.clear for test in found):
+                sure += "; which direction harms is not said, so the move itself is taken for harm"
             row |= {
-                "hurt": True, "evidence": ", ".join(order), "since": min(test.since for test in found),
-                "sentence": f"{name}: {'; '.join(strongest[kind] for kind in order)} ({sure}).",
+                "hurt": True, "evidence": ", ".join(order), "since": first.since,
+                "sentence": f"{name}: {'; '.join(test.text for test in cited)} ({sure}).",
             }  # fmt: skip
         out[name] = row
     return out
@@ -208,17 +220,43 @@ def _holm(p_values: Sequence[float]) -> list[float]:
     return [float(value) for value in out]
 
 
-def _load(name: str, moved: Mapping[str, Sequence[Test]], own: Sequence[Test], graph: nx.DiGraph | None) -> str:
-    """Return a system whose load may have moved this one without harm; empty if it was harm."""
-    found = moved[name]
-    stayed = [test for test in own if test.evidence == "metrics" and test not in found]
-    if graph is None or name not in graph or not stayed or any(test.clear for test in found):
-        return ""
-    since = max(test.since + test.slack for test in found)
-    no_later = {other for other, rows in moved.items() if any(test.since <= since for test in rows)}
-    if no_later & nx.ancestors(graph, name):
-        return ""
-    return min(no_later & nx.descendants(graph, name), default="")
+def _load(
+    every: Mapping[str, Sequence[Test]], moved: Mapping[str, Sequence[Test]], graph: nx.DiGraph | None
+) -> dict[str, str]:
+    """Return the systems that load may have moved without harm, and why that may be."""
+    open_ones = {}
+    for name, found in moved.items():
+        stayed = [test for test in every[name] if test.evidence == "metrics" and test not in found]
+        if found and stayed and not any(test.clear for test in found):
+            open_ones[name] = found
+    out = _alike(open_ones, every)
+    for name, found in open_ones.items():
+        if graph is None or name not in graph:
+            continue
+        since = max(test.since + test.slack for test in found)
+        no_later = {other for other, rows in moved.items() if any(test.since <= since for test in rows)}
+        if not no_later & nx.ancestors(graph, name) and (users := no_later & nx.descendants(graph, name)):
+            out[name] = f"{min(users)}, which depends on it, moved no later"
+    return out
+
+
+def _alike(open_ones: Mapping[str, Sequence[Test]], every: Mapping[str, Sequence[Test]]) -> dict[str, str]:
+    """Return the systems whose only moved metric moved alike on most systems that have it, and which it was."""
+    by_move: dict[tuple[str, bool], list[Test]] = {}
+    for found in open_ones.values():
+        if len(found) == 1:
+            by_move.setdefault(found[0].move, []).append(found[0])
+    out: dict[str, str] = {}
+    for (metric, rose), tests in by_move.items():
+        have = sum(any(test.move[0] == metric for test in rows) for rows in every.values())
+        together = max(
+            ([test for test in tests if abs(test.since - other.since) <= test.error + other.error] for other in tests),
+            key=len,
+        )
+        if len(together) >= _COMMON and 2 * len(together) > have:
+            text = f"{metric} {'rose' if rose else 'fell'} alike on {len(together)} of {have} systems that have it"
+            out |= {test.system: f"{text}, and nothing else of them moved" for test in together}
+    return out
 
 
 def _follow(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -23,12 +23,18 @@ _SCALES = (60, 15, 4)  # parts of the shorter window in which the scatter of hea
 _FEW = 3  # error logs (clumps of them), rows of a metric, below which nothing is said
 _SLOWER = 0.1  # rise of the median of log durations below which a span is not slower for anybody
 _ERROR = 17  # OpenTelemetry's severity of an error
+_NONE = pd.Timedelta(0)
 _FAILED, _WELL = ("error", "status_code_error"), ("", "ok", "unset", "status_code_ok", "status_code_unset")
 
 
 @dataclass(frozen=True)
 class Test:
-    """One question put to one system; `clear` is False where a move may be load as well as harm."""
+    """One question put to one system.
+
+    `early` says that the move may have begun before `since`, when nothing was measured. `move` is the metric and
+    whether it rose; `clear` is False where a move may be load as well as harm; `slack` is the sampling step and `error`
+    that of `since`.
+    """
 
     __test__ = False  # for pytest
 
@@ -36,9 +42,17 @@ class Test:
     evidence: str
     p_value: float
     since: pd.Timestamp
-    text: str
+    what: str
+    early: bool = False
+    move: tuple[str, bool] = ("", True)
     clear: bool = True
-    slack: pd.Timedelta = field(default_factory=lambda: pd.Timedelta(0))
+    slack: pd.Timedelta = _NONE
+    error: pd.Timedelta = _NONE
+
+    @property
+    def text(self) -> str:
+        """What was found and since when."""
+        return f"{self.what} {'at or before' if self.early else 'at' if self.move[0] else 'since'} {show(self.since)}"
 
 
 def metrics(
@@ -53,9 +67,24 @@ def metrics(
         if way == "neither" or rows_in[0] < onset.MIN_ROWS or rows_in[1] < _FEW:
             continue
         found = onset.find(values, before=before, during=during, harmful=way)
-        verb, rate = "rose" if found.during > found.before else "fell", " per second" if found.note else ""
-        text = f"{metric} {verb} from {found.before:.3g} to {found.during:.3g}{rate} at {show(found.start)}"
-        yield Test(str(system), "metrics", found.p_value, found.start, text, str(metric) in harmful, found.step)
+        rose = found.during > found.before
+        rate = " per second" if found.note else ""
+        text = f"{metric} {'rose' if rose else 'fell'} from {found.before:.3g} to {found.during:.3g}{rate}"
+        early = _unseen(_ns(values.index), found.start.value, before, during, found.step)
+        yield Test(
+            str(system), "metrics", found.p_value, found.start, text, early, (str(metric), rose),
+            str(metric) in harmful, found.step, found.error,
+        )  # fmt: skip
+
+
+def _unseen(ns: Any, since: int, before: onset.Window, during: onset.Window, step: pd.Timedelta = _NONE) -> bool:
+    """Return whether `since` is the first row of the incident, and nothing is known of the time just before it."""
+    healthy, searched = nanoseconds(before), nanoseconds(during)
+    near = max(_width(healthy, searched), 2 * step.value)
+    if since < searched[0] or healthy[1] <= searched[0] <= healthy[1] + near:
+        return False
+    known = healthy[1] if healthy[1] <= searched[0] else searched[0]
+    return not bool(inside(ns, (known, since)).any())
 
 
 def status(table: pd.DataFrame) -> pd.DataFrame:
@@ -129,9 +158,11 @@ def failures(spans: pd.DataFrame, before: onset.Window, during: onset.Window) ->
         old, new = (base.sum() + 0.5) / (len(base) + 1), (failed[here].sum() + 0.5) / (here.sum() + 1)
         until = (ns >= searched[0]) & (ns < limits[1])
         gain = np.where(failed[until] > 0, np.log(new / old), np.log((1 - new) / (1 - old)))
+        begin = stamp(ns[until][_since(gain)])
         text = (f"{failed[here].sum():.0f} of {here.sum()} traces failed in its spans, "
                 f"{base.sum():.0f} of {len(base)} before")  # fmt: skip
-        yield Test(str(system), "error spans", min(1.0, p_value * len(found)), stamp(ns[until][_since(gain)]), text)
+        early = _unseen(ns, begin.value, before, during)
+        yield Test(str(system), "error spans", min(1.0, p_value * len(found)), begin, text, early)
 
 
 def _width(healthy: tuple[int, int], searched: tuple[int, int]) -> int:
@@ -181,7 +212,9 @@ def durations(spans: pd.DataFrame, before: onset.Window, during: onset.Window) -
         else:
             continue
         text = f"its spans took {np.exp(level):.3g} times as long as before"
-        yield Test(str(system), "slow spans", p_value if level >= _SLOWER else 1.0, start, text)
+        parts = excess.index.to_numpy()
+        early = _unseen(parts[~inside(parts, healthy)] + width - 1, start.value, before, during)
+        yield Test(str(system), "slow spans", p_value if level >= _SLOWER else 1.0, start, text, early)
 
 
 def _ranked(
@@ -233,7 +266,8 @@ def logs(events: pd.DataFrame, before: onset.Window, during: onset.Window) -> It
         begin = _first(ns, counts, base, healthy, searched, limits)
         text = (f"{counts[inside(ns, limits)].sum()} error logs in {_minutes(limits)}, "
                 f"{base} in {_minutes(healthy)} before")  # fmt: skip
-        yield Test(str(system), "error logs", min(1.0, p_value * len(found)), begin, text)
+        early = _unseen(ns, begin.value, before, during)
+        yield Test(str(system), "error logs", min(1.0, p_value * len(found)), begin, text, early)
 
 
 def _clumps(ns: Any, counts: Any, healthy: tuple[int, int], searched: tuple[int, int]) -> float:

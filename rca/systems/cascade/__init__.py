@@ -14,26 +14,21 @@ from rca import onset
 from rca.errors import InputError
 from rca.records import Trace
 from rca.systems.cascade import sentences
+from rca.systems.cascade.doubt import SYMPTOM, doubt, unusable
 from rca.systems.cascade.happenings import METRIC, happenings
 from rca.systems.cascade.links import Moved, Reach, reach
 from rca.systems.cascade.panel import Panel, check_columns, panel as make_panel
-from rca.systems.cascade.series import DEMAND, Felt, best_series, examine, felt
+from rca.systems.cascade.series import Felt, best_series, examine, felt
+from rca.systems.cascade.shape import steadiness
 from rca.systems.cascade.simulate import Fault, Simulation, random_graph, simulate
 
 __all__ = ["Fault", "Simulation", "random_graph", "simulate", "trace"]
 
-_TIE = 1.03  # the leader's score over the runner-up's, below which they tie
-_ALIKE = 1.1  # the leader's score over that of another in a cycle with it, up to which they are alike
 _OWN = 0.5  # share of a system's score that a cause of its own takes
 _NO_WAY = 0.6  # weight of a system without a way to the symptom in the graph: an edge may be missing
-_SYMPTOM = 0.05  # chance of the symptom when nothing is wrong, above which it says nothing by itself
-_JOINT = 0.03  # chance of symptom and leader together (Fisher's method), above which nobody is named
 _ODDS = 1.25  # odds of a leader whose score is the runner-up's, that it is the first cause
 _SUREST = 0.99  # a rank is never surer than this
 _FAINT = 0.05  # share of the leader's score up to which a system is no candidate
-_ALIGNED = 0.5  # alignment from which on a measure of demand took the symptom's course
-_MANY = 0.25  # share of the systems unrelated to the leader that moved too, which point outside the graph
-_CLEAR = 3.0  # strength above which an unrelated system moved too
 _COLUMNS = (
     "rank", "score", "confidence", "strength", "moved",
     "alignment", "explains", "own_excess", "reach", "deviation", "metric",
@@ -166,9 +161,9 @@ def trace(
     table = examine(panel, graph, own, harmful, progress=progress)
     systems, best = best_series(table, symptom[1])
     ways = reach(graph, systems)
-    scored = _score(systems, best, ways, symptom[0])
+    scored = _score(systems, best, ways, symptom[0], steadiness(own.focus))
     censored = panel.head == 0 and own.focus.lag > 0 and bool(np.isnan(table["begin"].iloc[panel.symptom]))
-    reason = _unusable(own, graph, symptom, censored) or _doubt(scored, systems, table, graph, own, symptom)
+    reason = unusable(own, graph, symptom, censored) or doubt(scored, systems, table, graph, own, symptom)
     deviations = _deviations(table, panel, own, scored, len(systems.names))
     if reason:
         return Trace(symptom, _nobody(), deviations, reason)
@@ -186,7 +181,7 @@ def _check_graph(graph: nx.DiGraph) -> None:
         raise InputError(f"graph: node {other!r} is {type(other).__name__}; wanted are names of systems, as in metrics")
 
 
-def _score(systems: Moved, best: pd.DataFrame, ways: Reach, end: str) -> pd.DataFrame:
+def _score(systems: Moved, best: pd.DataFrame, ways: Reach, end: str, steady: float) -> pd.DataFrame:
     """Return the moved systems, best first, with the factors of their scores; ``row`` is the place in `ways`."""
     at, number = np.array(ways.rows, dtype="int64"), np.arange(len(ways.rows))
     explains = ways.weight @ systems.moved / max(float(systems.moved.sum()), 1e-9)
@@ -201,9 +196,14 @@ def _score(systems: Moved, best: pd.DataFrame, ways: Reach, end: str) -> pd.Data
         explains=explains,
         own_excess=1 - _OWN * taken,
         by=by.argmax(axis=0)[at] if len(at) else at,
+        cause=[systems.names[at[row]] for row in by.argmax(axis=0)[at]] if len(at) else "",
         taken=taken,
         reach=to_symptom,
     )
+    own = table["system"] == end
+    others = table["alignment"].where(~own & (table["moved"] > 0)).max()
+    if others == others:  # a noisy course is followed closely by nothing but itself
+        table.loc[own, "alignment"] = table["alignment"].clip(upper=max(steady, others))
     table["score"] = (
         np.sqrt(table["moved"] * size[at]) * table["alignment"] * table["explains"] * table["own_excess"]
         * (_NO_WAY + (1 - _NO_WAY) * np.sqrt(to_symptom))
@@ -215,94 +215,6 @@ def _score(systems: Moved, best: pd.DataFrame, ways: Reach, end: str) -> pd.Data
     )
     table["rank"] = table["score"].rank(method="max", ascending=False).astype("int64")
     return table
-
-
-def _unusable(own: Felt, graph: nx.DiGraph, symptom: tuple[str, str], censored: bool) -> str:
-    """Return why the symptom gives no hold; empty when it may."""
-    system, metric = symptom
-    if system not in graph:
-        return f"The symptom's system, {system}, is not in the graph, so what it depends on is not known."
-    if own.note.startswith("only "):
-        return f"The symptom, {metric} of {system}, cannot be judged: {own.note}."
-    if own.chance < 1 and own.focus.lone:
-        return f"The symptom, {metric} of {system}, moved in a single sampling step: a lone spike is no incident."
-    if own.chance < _SYMPTOM and censored:
-        return (f"The symptom, {metric} of {system}, was away from its healthy level since the window began, and the "
-                "healthy window is not next to it: a window that begins before the incident is needed.")  # fmt: skip
-    return ""
-
-
-def _doubt(
-    scored: pd.DataFrame, systems: Moved, table: pd.DataFrame, graph: nx.DiGraph, own: Felt, symptom: tuple[str, str]
-) -> str:
-    """Return why the leader may not be named; empty when it may."""
-    chance = min(1.0, 10 ** float(scored["chance"].iloc[0]) * len(systems.names)) if len(scored) else 1.0
-    product = max(own.chance * chance, 1e-300)
-    joint = product * (1 - math.log(product))  # Fisher: chance of so small a product of two uniform numbers
-    if own.chance >= _SYMPTOM and joint >= _JOINT:
-        where = {1.0: " upwards", -1.0: " downwards"}[own.sign] if own.sided else ""
-        why = f" ({own.note})" if own.note else ""
-        return (f"The symptom, {symptom[1]} of {symptom[0]}, stayed within its noise{where}: {own.before:.3g} before, "
-                f"{own.during:.3g} in its strongest stretch{why}.")  # fmt: skip
-    if scored.empty or joint >= _JOINT:
-        best = ""
-        if len(scored):
-            best = (f"; {scored['system'].iloc[0]} comes closest, but among {len(systems.names)} healthy systems one "
-                    f"would do as well in {chance:.0%} of such windows")  # fmt: skip
-        return f"No system that the symptom could come from followed its course in time clearly enough{best}."
-    leader = str(scored["system"].iloc[0])
-    tied = scored["system"][scored["score"] * _TIE > scored["score"].iloc[0]].tolist()
-    mates = _mates(scored, systems, graph, leader)
-    if mates:
-        return f"{leader} and {', '.join(mates)} depend on each other and moved at the same time."
-    if len(tied) > 1:
-        return f"{len(tied)} systems fit about equally well and cannot be told apart: {', '.join(tied)}."
-    return _outside(table, graph, leader, symptom[1]) or _demand(table, scored.iloc[0], len(systems.names))
-
-
-def _mates(scored: pd.DataFrame, systems: Moved, graph: nx.DiGraph, leader: str) -> list[str]:
-    """Return the systems in a cycle with the leader, which times cannot order: next to it, or nearly as well placed."""
-    place = {name: number for number, name in enumerate(systems.names)}
-    found = []
-    direct = set(graph.predecessors(leader)) & set(graph.successors(leader))
-    ring = set(nx.ancestors(graph, leader)) & set(nx.descendants(graph, leader))
-    near = set(scored["system"][scored["score"] * _ALIKE > scored["score"].iloc[0]])
-    for name in set(scored["system"]) & (direct | (ring & near)) - {leader}:
-        if not systems.after(place[name], place[leader]) and not systems.after(place[leader], place[name]):
-            found.append(name)
-    return sorted(found)
-
-
-def _outside(table: pd.DataFrame, graph: nx.DiGraph, leader: str, metric: str) -> str:
-    """Return whether systems that have nothing to do with the leader moved as well; empty when not."""
-    related = nx.ancestors(graph, leader) | nx.descendants(graph, leader) | {leader}
-    same = table["metric"] == metric
-    kept = table["ranked"] & (same | ~same.groupby(table["system"]).transform("any"))
-    raw = table[kept].groupby("system")["raw"].max()
-    others = raw[
-        [name not in related and graph.degree(name) > 0 for name in raw.index]
-    ]  # of a lone one nothing is known
-    with_it = sorted(others.index[others >= max(0.4 * raw[leader], _CLEAR)])
-    if len(with_it) > 1 and len(with_it) >= _MANY * len(others):
-        return (f"Systems unrelated to {leader}, the best fit, moved with the symptom too "
-                f"({sentences.listed(with_it)}): this points at a cause outside the graph, such as load.")  # fmt: skip
-    return ""
-
-
-def _demand(table: pd.DataFrame, leader: pd.Series, count: int) -> str:
-    """Return whether demand rose everywhere no later than the leader moved; empty when not."""
-    asked = table[table["note"] == DEMAND]
-    with np.errstate(invalid="ignore"):
-        late = asked["earliest"] - asked["error"] > leader["begin"] + leader["error"]
-    rose = asked[(asked["chance"] + math.log10(count) < math.log10(_SYMPTOM)) & (asked["deviation"] > 0) & ~late]
-    rose = rose[rose["alignment"] >= _ALIGNED]
-    systems = sorted(set(rose["system"]))
-    if leader["system"] not in systems or 2 * len(systems) < asked["system"].nunique():
-        return ""
-    row = rose[rose["system"] == leader["system"]].iloc[0]
-    there = f"{row['metric']} there from {row['before']:.3g} to {row['during']:.3g}"
-    return (f"Demand rose no later than {leader['system']}, the best fit, moved ({there}; in all at "
-            f"{sentences.listed(systems)}): this points at load.")  # fmt: skip
 
 
 def _describe(
@@ -325,7 +237,7 @@ def _describe(
     ]
     said = []
     for _, row in table.iterrows():
-        cause = systems.names[ways.rows[int(row["by"])]] if row["taken"] > 0.2 else ""
+        cause = str(row["cause"]) if row["taken"] > 0.2 else ""
         load = bool(cause) and ways.load[int(row["by"]), systems.names.index(row["system"])] > ways.weight[
             int(row["by"]), systems.names.index(row["system"])]  # fmt: skip
         after = _pulled(row, table, graph)
@@ -365,7 +277,7 @@ def _nobody() -> pd.DataFrame:
 
 def _deviations(table: pd.DataFrame, panel: Panel, own: Felt, scored: pd.DataFrame, count: int) -> pd.DataFrame:
     """Return the table of all series, with an onset where one moved with the symptom."""
-    moved = (table["chance"] + math.log10(count) < math.log10(_SYMPTOM)) | table["system"].isin(scored["system"])
+    moved = (table["chance"] + math.log10(count) < math.log10(SYMPTOM)) | table["system"].isin(scored["system"])
     moved &= table["begin"].notna()
     out = table[["system", "metric", "before", "during", "deviation"]].copy()
     out["onset"] = pd.Series(panel.times(table["begin"]), index=table.index).where(moved)

@@ -149,8 +149,14 @@ def panel(
 
 def check_columns(metrics: pd.DataFrame) -> None:
     """Raise if the table of metrics lacks a column or holds other things than times, names and numbers."""
-    raise_all([f"metrics: required column {name!r} is missing" for name in _COLUMNS if name not in metrics.columns])
-    problems = []
+    problems = [f"metrics: required column {name!r} is missing" for name in _COLUMNS if name not in metrics.columns]
+    if not {"metric", "value"} & set(metrics.columns) and metrics.select_dtypes("number").shape[1]:
+        keys = ["time", "system"] if "system" in metrics.columns else ["time"]
+        series, other = ("metric", "") if "system" in keys else ("system", ".assign(metric='NAME')")
+        table = "metrics" if "time" in metrics.columns else "metrics.rename_axis('time').reset_index()"
+        line = f"{table}.melt({keys}, var_name={series!r}, value_name='value'){other}"
+        problems.append(f"metrics: looks wide, with a column for each {series}; wanted is a row for each value: {line}")
+    raise_all(problems)
     if not isinstance(metrics["time"].dtype, pd.DatetimeTZDtype):
         problems.append(f"metrics: column 'time' holds {metrics['time'].dtype}; wanted are times with a zone")
     if not pd.api.types.is_numeric_dtype(metrics["value"]):

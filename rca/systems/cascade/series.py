@@ -23,6 +23,7 @@ ALPHA = 0.05  # chance of a healthy series to follow the symptom, above which it
 _HALF = 0.5  # orders of magnitude below that chance that make a system half sure to have moved
 _OTHER = 0.35  # weight of another metric than the symptom's, where a system has that
 _MOVED = 2.5  # spreads above which a row is at the new level
+_HARM = 0.25  # share of the symptom's contrast that is away from the healthy level, or it is one standard deviation
 _AWAY = 4.0  # spreads from the healthy level from which on it is said when a series left it
 _UNRELATED = 10  # systems that the symptom does not depend on, from which what all share can be told
 DEMAND = "a measure of demand: not ranked"
@@ -50,6 +51,8 @@ class Felt:
         Last row of `during` in its shape.
     note : str
         What a reader must know of it; empty when nothing.
+    harmed : bool
+        Whether the strongest stretch is away from the healthy level, not only from other rows that are better than it.
     """
 
     focus: shape.Focus
@@ -60,6 +63,7 @@ class Felt:
     sided: bool
     last: int
     note: str
+    harmed: bool
 
 
 def felt(panel: Panel, way: str) -> Felt:
@@ -73,7 +77,7 @@ def felt(panel: Panel, way: str) -> Felt:
     if healthy < onset.MIN_ROWS or seen < 2:
         note = f"only {healthy} rows before" if healthy < onset.MIN_ROWS else "only 1 row in the window during"
         none = shape.Focus(0, len(during), 0, np.zeros(len(during)), np.zeros(len(during)), False)
-        return Felt(none, 1.0, middle, float(np.nanmedian(window)) if seen else middle, 1.0, False, 0, note)
+        return Felt(none, 1.0, middle, float(np.nanmedian(window)) if seen else middle, 1.0, False, 0, note, False)
     times = pd.date_range(panel.start - len(before) * panel.step, periods=len(before) + len(window), freq=panel.step)
     windows = {"before": (times[0], panel.start), "during": (panel.start, times[-1] + panel.step)}
     either = way not in ("up", "down")
@@ -85,7 +89,8 @@ def felt(panel: Panel, way: str) -> Felt:
     chance = shift.p_value if np.isnan(chance) else min(2 * chance, 1.0) if either else chance
     rows = np.flatnonzero((focus.filter > 0) & np.isfinite(during[focus.start : focus.stop])) + focus.start
     level = float(np.median(during[rows])) if len(rows) else shift.during
-    return Felt(focus, chance, middle, level, sign, not either, int(rows[-1]) if len(rows) else 0, note)
+    harm = sign * (level - middle) >= scored[3][0] or shape.harm(focus) >= _HARM
+    return Felt(focus, chance, middle, level, sign, not either, int(rows[-1]) if len(rows) else 0, note, harm)
 
 
 def examine(

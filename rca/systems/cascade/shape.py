@@ -25,6 +25,8 @@ _QUIET = 0.15  # share of the shape's highest weight up to which a row is out of
 _TALL = 20.0  # spreads above which a row weighs no more in the shape
 _TAILS = 4  # degrees of freedom of the null: measured series have heavier tails than the normal
 _MOST_LAG = 12  # rows by which a cause may lead the symptom
+_HOLE = 12  # missing rows in succession up to which a series is taken to have gone straight on
+_KNOWN = 0.25  # share of the rows that count, by weight, in which a series must have been measured
 _RELIABLE = 0.25  # least share of a series' variance in the stretch that is taken as signal
 
 
@@ -65,7 +67,7 @@ class Follow:
     sign : ndarray
         1, or -1 where a series that may move either way moved against its score.
     known : ndarray of bool
-        Whether it was measured in at least half of the rows that count.
+        Whether it was measured in at least a quarter of the rows that count.
     lead : ndarray of int
         Rows by which the series led the symptom.
     alignment : ndarray
@@ -92,6 +94,24 @@ def scores(before: Any, during: Any, signs: Any) -> tuple[Any, Any, Any, Any]:
     spread = np.fmax(np.fmax(spread, _FLOOR * np.abs(middle)), _rounding(before, during))
     spread = np.where(spread > 0, spread, np.nan)
     return signs * (before - middle) / spread, signs * (during - middle) / spread, middle, spread
+
+
+def filled(x: Any) -> Any:
+    """Return the scores, clipped, with short holes filled along a straight line and a score of 0 in all others.
+
+    Holes that fall otherwise in each series would else look like noise that only the symptom shares with itself.
+    """
+    out = np.clip(x, -_CLIP, _CLIP)
+    holes = ~np.isfinite(out)
+    for column in np.flatnonzero(holes.any(axis=0) & ~holes.all(axis=0)):
+        rows = np.flatnonzero(~holes[:, column])
+        missing = np.flatnonzero(holes[:, column])
+        after = np.searchsorted(rows, missing)
+        inner = (after > 0) & (after < len(rows))
+        missing, after = missing[inner], after[inner]
+        short = missing[rows[after] - rows[after - 1] - 1 <= _HOLE]
+        out[short, column] = np.interp(short, rows, out[rows, column])
+    return np.nan_to_num(out)
 
 
 def _quantile(ordered: Any, share: float) -> Any:
@@ -128,7 +148,7 @@ def focus(symptom: Any, head: int = 0) -> Focus:
 
     The first `head` rows are healthy ones before the window: what rose in them is not the incident.
     """
-    x = np.nan_to_num(np.clip(symptom, -_CLIP, _CLIP))
+    x = filled(symptom[:, None])[:, 0]
     x[:head] = np.minimum(x[:head], 0.0)
     if len(x) <= _SHORT:
         start, stop, lag = 0, len(x), 0
@@ -141,6 +161,19 @@ def focus(symptom: Any, head: int = 0) -> Focus:
     lone = excess.sum() ** 2 < 1.25 * (excess**2).sum()
     calm = shape if lag == 0 else _median_of_three(shape)
     return Focus(start, stop, lag, shape, weights(shape[None], calm[None])[0], bool(lone))
+
+
+def harm(seen: Focus) -> float:
+    """Return the level in the shape over its contrast with the rows out of it; small where those got better."""
+    contrast = float(seen.filter @ seen.shape)
+    return float(np.clip(seen.filter, 0.0, None) @ seen.shape) / contrast if contrast > 0 else 0.0
+
+
+def steadiness(seen: Focus) -> float:
+    """Return the correlation of neighbouring rows of the shape, 0 to 1: how well another series could follow it."""
+    left, right = (part - part.mean() for part in (seen.shape[:-1], seen.shape[1:]))
+    power = float(np.sqrt((left @ left) * (right @ right)))
+    return max(float(left @ right) / power, 0.0) if power > 0 else 0.0
 
 
 def _median_of_three(x: Any) -> Any:
@@ -190,7 +223,7 @@ def symptom_chance(before: Any, seen: Focus) -> float:
     rows = len(seen.shape)
     if len(before) < 8 * rows:
         return float("nan")
-    windows = np.lib.stride_tricks.sliding_window_view(np.nan_to_num(np.clip(before, -_CLIP, _CLIP)), rows)
+    windows = np.lib.stride_tricks.sliding_window_view(filled(before[:, None])[:, 0], rows)
     healthy = (weights(windows) * windows).sum(axis=1)
     return float((1 + (healthy >= seen.filter @ seen.shape).sum()) / (1 + len(healthy)))
 
@@ -203,8 +236,8 @@ def follow(before: Any, during: Any, seen: Focus, either: Any) -> Follow:
     rows, lag = len(seen.shape), seen.lag
     known = np.isfinite(during[seen.start : seen.stop])
     inside = np.clip(seen.filter, 0.0, None)
-    enough = inside @ known >= 0.5 * inside.sum()
-    healthy, x = (np.nan_to_num(np.clip(part, -_CLIP, _CLIP)) for part in (before, during))
+    enough = inside @ known >= _KNOWN * inside.sum()
+    healthy, x = filled(before), filled(during)
     x = np.concatenate([np.zeros((lag, x.shape[1])), x])[seen.start : seen.stop + lag]
     filtered = np.array([seen.filter @ x[lag - lead : lag - lead + rows] for lead in range(lag + 1)])
     strength = filtered / _deviation(healthy, seen.filter)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from rca.systems.changes.settings import hidden
 from rca.systems.changes.versions import ORDER, leaves, load, same
 from rca.systems.changes.words import parts
 
@@ -45,7 +46,8 @@ def diff(
     before, after : mapping, Series, str or Path
         A mapping: any nested plain values, a run as MLflow's API writes it, a run of W&B. A Series: one event
         with kind ``training_run`` or ``model_version``, of which the attributes are compared. A str or Path:
-        a file with YAML, JSON or TOML, ``requirements*.txt``, or any other text (a prompt).
+        a file with YAML, JSON, TOML, settings (``.env``, ``.properties``, ``.ini``, ``.cfg``),
+        ``requirements*.txt``, or any other text (a prompt).
 
     Returns
     -------
@@ -72,6 +74,10 @@ def diff(
     Lists of records with names go by the names; other lists by position. Requirements go by the name of the
     package. Metrics and ids of runs differ between any two runs: they are listed too. In texts over
     2,000 lines only the first that differs is shown.
+
+    Instead of values that by the name of their key are secrets (``DB_PASSWORD``, ``api_key``, ``auth_token``), and
+    of passwords in addresses, stand three stars; secrets in other texts and lists are shown. Of a key
+    that occurs twice in an ``.env`` or ``.properties`` file the last counts, as for those who read them.
 
     Examples
     --------
@@ -151,14 +157,16 @@ def _kept(items: list[str], both: Counter[str]) -> list[str]:
 def _row(path: tuple[str, ...], old: Any, new: Any) -> dict[str, str]:
     """Return the row of one difference."""
     part, name = _part(path), ".".join(path).replace(".[", "[")
-    texts = ["" if value is _MISSING else _text(value) for value in (old, new)]
-    if texts[0] == texts[1]:
+    plain = ["" if value is _MISSING else _text(value) for value in (old, new)]
+    texts = [hidden(path[-1], text) for text in plain]
+    secret = texts != plain
+    if texts[0] == texts[1] and not secret:
         texts = ["" if value is _MISSING else json.dumps(value, ensure_ascii=False) for value in (old, new)]
     kinds = [type(value).__name__.replace("int", "float") for value in (old, new)]
     change = "added" if old is _MISSING else "removed" if new is _MISSING else "changed"
     change = "type changed" if change == "changed" and kinds[0] != kinds[1] else change
     excerpt = ""
-    if isinstance(old, str) and isinstance(new, str) and max(len(old), len(new), _LONG) > _LONG:
+    if not secret and isinstance(old, str) and isinstance(new, str) and max(len(old), len(new), _LONG) > _LONG:
         excerpt = _excerpt(old, new)
     shown = [text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…" for text in texts]
     sentences = {
@@ -167,6 +175,8 @@ def _row(path: tuple[str, ...], old: Any, new: Any) -> dict[str, str]:
         "changed": f"{part} {name} went from {shown[0]} to {shown[1]}",
         "type changed": f"{part} {name} went from {shown[0]} ({_kind(old)}) to {shown[1]} ({_kind(new)})",
     }
+    if secret and shown[0] == shown[1]:
+        sentences[change] = f"{part} {name} changed ({shown[0]}); secrets are not shown"
     sentence = f"{part} {name}: text differs, see the excerpt" if excerpt else sentences[change]
     return dict(zip(_COLUMNS, (part, name, *shown, change, excerpt, sentence), strict=True))
 

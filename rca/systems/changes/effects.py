@@ -30,22 +30,23 @@ _KINDS = {  # words of metrics and of messages, then words that say it of metric
 _SAID = {word: kind for kind, (text, _) in _KINDS.items() for word in text.split()}
 _MEASURED = _SAID | {word: kind for kind, (_, text) in _KINDS.items() for word in text.split()}
 
-_TOKEN = re.compile(r"\"[^\"]*\"|'[^']*'|`[^`]*`|v?\d+(?:\.[\w+-]+)+|\d\w*|[^\W\d]\w*|\S")
-_NUMBER = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)")
-_VERSION = re.compile(r"v?(\d+)\.(\d+)[\w.+-]*")
+# Patterns read lines of strangers: none gives back what it took (++, *+), so that each costs the length of a line.
+_TOKEN = re.compile(r"\"[^\"]*+\"|'[^']*+'|`[^`]*+`|v?\d++(?:\.[\w+-]++)++|\d\w*+|[^\W\d]\w*+|\S")
+_NUMBER = re.compile(r"(\d++(?:\.\d++)?)\s*+([A-Za-z]*+)")
+_VERSION = re.compile(r"v?(\d++)\.(\d++)[\w.+-]*+")
 _UNITS = {
     "ns": 1e-9, "us": 1e-6, "ms": 1e-3, "millisecond": 1e-3, "s": 1, "sec": 1, "second": 1, "m": 60, "min": 60,
     "minute": 60, "h": 3600, "hour": 3600, "d": 86400, "day": 86400, "k": 1e3, "ki": 2**10, "kb": 1e3,
     "mi": 2**20, "mb": 1e6, "gi": 2**30, "gb": 1e9,
 }  # fmt: skip
-_LOOP = re.compile(r"\s*(?:(?:async )?for\b|while\b|foreach\b|loop\b)|\.(?:forEach|map|each|stream)\s*[({]|\beach do\b")
-_CALL = re.compile(r"([^\W\d]\w*)\s*\(")
+_LOOP = re.compile(r"(?:for|while|foreach|loop)\b|\.(?:forEach|map|each|stream)\s*+[({]|\beach do\b")
+_CALL = re.compile(r"\b([^\W\d]\w*+)\s*+\(")
 _REACHES = {
     "get", "find", "load", "fetch", "query", "exec", "execute", "select", "lookup", "read", "send", "post", "put",
     "call", "request", "save", "insert", "update", "scan", "open", "invoke", "publish", "download", "upload", "resolve",
     "connect", "dial",
 }  # fmt: skip
-_CHECK = re.compile(r"\s*(?:}\s*)?(?:if|elif|else if|unless|assert|guard|require|raise_if)\b(.*)")
+_CHECK = re.compile(r"\s*+(?:}\s*+)?(?:if|elif|else if|unless|assert|guard|require|raise_if)\b(.*)")
 _BOUND = {"limit", "timeout", "ttl", "max", "cap", "quota", "deadline", "expire", "expiry", "retention", "maxage"}
 _LOWERED = _BOUND | {  # harm when set to less
     "pool", "conn", "connection", "cache", "memory", "cpu", "replica", "worker", "thread", "concurrency", "buffer",
@@ -67,10 +68,11 @@ _WORDS: tuple[tuple[str, set[str], str, tuple[str, ...]], ...] = (  # side of th
     ("-", {"except", "catch", "recover", "rescue", "fallback", "default", "backoff"},
      "no longer catches", (ERRORS, SATURATION)),
 )  # fmt: skip
-_INDEX = re.compile(r"\bdrop\s+index\b", re.IGNORECASE)
-_INDEXED = re.compile(r"\bcreate\s+(?:unique\s+)?index\b", re.IGNORECASE)
+_INDEX = re.compile(r"\bdrop\s++index\b", re.IGNORECASE)
+_INDEXED = re.compile(r"\bcreate\s++(?:unique\s++)?index\b", re.IGNORECASE)
 
 
+_COMPARED = 100  # added lines for a removed one
 _PATTERN = {"regex", "regexp", "pattern"}
 _SAFE = re.compile(r"\?\.|\?\?|\bor_?else\b|\bget_?or_?default\b", re.IGNORECASE)  # safe where there is no value
 _ALTERING = re.compile(r"\b(?:alter|drop|update|delete|insert|unique|lock)\b", re.IGNORECASE)
@@ -102,6 +104,7 @@ def altered(patch: Patch) -> Iterator[tuple[Line, Line, str]]:
     """Yield (removed line, added line, name) where a named value is another one.
 
     Two lines of one hunk are a pair if they differ after ``=``, ``:`` or a comparison only, in at most three tokens.
+    A removed line is compared with the first 100 added ones that could be its pair.
     """
     left: dict[tuple[int, int, str], list[tuple[Line, list[str]]]] = {}
     for line in patch.side("+"):
@@ -110,7 +113,7 @@ def altered(patch: Patch) -> Iterator[tuple[Line, Line, str]]:
     for before in patch.side("-"):
         old = _TOKEN.findall(before.text)
         rest = left.get((before.hunk, len(old), "".join(old[:1])), [])
-        for number, (after, new) in enumerate(rest):
+        for number, (after, new) in enumerate(rest[:_COMPARED]):
             name = _name(old, new)
             if name:
                 del rest[number]
@@ -209,14 +212,16 @@ def _loops(patch: Patch) -> Iterator[Effect]:
 
 def _checks(patch: Patch) -> Iterator[Effect]:
     """Yield conditions that were removed while what they held is still used: some of their operands are gone."""
+    after: dict[int, set[str]] = {}
+    safe: set[int] = set()
+    for line in patch.lines:
+        if line.sign != "-" and not line.comment:
+            after.setdefault(line.hunk, set()).update(_operands(line.text))
+            safe |= {line.hunk} if _SAFE.search(line.text) else set()
     for line in patch.side("-"):
-        found = _CHECK.match(line.text)
-        if not found and not _SAFE.search(line.text):
-            continue
-        after = [other for other in patch.lines if other.hunk == line.hunk and other.sign != "-" and not other.comment]
-        kept = set().union(*(_operands(other.text) for other in after))
+        found, kept = _CHECK.match(line.text), after.get(line.hunk, set())
         if not found:
-            if not any(_SAFE.search(other.text) for other in after):
+            if _SAFE.search(line.text) and line.hunk not in safe:
                 yield Effect(line, "removes what held where there is no value", (ERRORS,))
             continue
         held = _operands(found[1].split(";")[-1])

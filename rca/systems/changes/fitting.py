@@ -8,15 +8,16 @@ from typing import Any
 import networkx as nx
 import pandas as pd
 
-from rca import vocabulary
-from rca.errors import InputError, raise_all
 from rca.records import ChangeFit, Trace
+from rca.systems.changes.chance import Rate, rate
 from rca.systems.changes.content import Content, Support, judge
 from rca.systems.changes.failures import Failure, find, healthy
+from rca.systems.changes.given import NEEDED, checked, kinds
 from rca.systems.changes.patch import read
 from rca.systems.changes.place import WHERE, against, carriers, tiers
 from rca.systems.changes.words import weights
 from rca.times import show
+from rca.wording import duration
 
 __all__ = ["MAX_DELAY", "rank"]
 
@@ -24,7 +25,6 @@ MAX_DELAY = pd.Timedelta("24h")
 _MARGIN = 1.5  # the best support over the next, below which two are rivals
 _NAMED = ("flag", "config_change", "data_load")  # what was changed is what the reference names
 _COLUMNS = ("event_id", "time", "system", "kind", "message", "ref", "fits", "support", "delay", "reason")
-_NEEDED = ("event_id", "time", "system", "kind", "message", "ref")
 
 
 def rank(
@@ -55,12 +55,19 @@ def rank(
     What a diff moves, keeps or comments, where its file lies and what its message says never decide: a tidied
     function names the same things as a broken one.
 
+    A change that alone fits, by place and time without content, may be there by chance: in a shop that deploys
+    daily, a deployment always lies within a day. So it is named only if the chance that one falls as near is
+    below 10 %, changes taken as a Poisson process at the rate of the record: live changes to its place up to the
+    onset, itself included, divided by the time that the record covers. The chance stands in the reason.
+
     Parameters
     ----------
     changes : DataFrame
-        Events as in ``rca.schema``: ``event_id``, ``time``, ``system``, ``kind``, ``message``, ``ref``, and
-        ``attributes`` if there: there the diff is looked for (keys such as ``diff`` or ``patch``) and the files.
-        Of kinds that are no change in the vocabulary ``event_kinds``, log records are read for what is usual.
+        Events as in ``rca.schema``: ``event_id``, ``time`` (with a zone), ``system``, ``kind``, ``message``, ``ref``,
+        and ``attributes`` if there: there the diff is looked for (keys such as ``diff`` or ``patch``) and the files.
+        Changes are of kind ``deploy``, ``commit``, ``flag``, ``config_change``, ``model_version``,
+        ``training_run``, ``data_load``, ``campaign`` or ``rollback``. Of the other kinds of the vocabulary
+        ``event_kinds``, log records are read for what is usual; a kind that it does not have is an error.
     trace : Trace
         From ``rca.cascade.trace``.
     graph : DiGraph
@@ -70,26 +77,32 @@ def rank(
         if there, ``example`` (the text as received), ``first`` (UTC), ``verdict``, ``severity``, ``is_error``. Only
         signals that are warnings or errors count.
     max_delay : Timedelta, default 24 hours
-        A change that went unnoticed for longer is taken as innocent.
+        A change that went unnoticed for longer is taken as innocent. The record is taken to be complete for so long.
 
     Returns
     -------
     ChangeFit
         With `errors`, a change is named only if its content speaks for it, 1.5 times as strongly as for any
-        other; without, also if it alone fits on its system. Closeness in time orders the table, but never decides.
+        other; without, also if it alone fits on its system and that is unlikely to be chance. Closeness in time
+        orders the table, but never decides between two. The reason says how long before the onset it was live.
 
     Raises
     ------
+    UnknownName
+        If a kind is not in the vocabulary, with the row (numbered from 0) and the nearest kind.
     InputError
-        If a column is missing or `max_delay` is not positive.
+        If a column is missing or of another type, times have no zone, two changes have one ``event_id``, or
+        `max_delay` is not positive.
 
     Notes
     -----
     It abstains if the trace did, if nothing fits, or if several do. Lines of a diff are read by their form,
     without knowing the language: what a called function does is not seen, a check that moved to a file outside
     the diff counts as removed, and a cause that shares no word with any error (a data race, a wrong constant)
-    is missed. A slow cause that takes longer than `max_delay` is not considered. The forms and weights were set
-    by hand with eight RootCauseBench incidents in view, so results on those flatter the method.
+    is missed. The record covers the time from the first live change, to any system, or log record, and at least
+    `max_delay`: where it is shorter, or changes come in bursts, the chance is only rough. A slow cause that
+    takes longer than `max_delay` is not considered. The forms and weights were set by hand with eight
+    RootCauseBench incidents in view, so results on those flatter the method.
 
     References
     ----------
@@ -111,13 +124,8 @@ def rank(
     >>> rank(events, trace, graph, errors=errors).best
     'e1'
     """
-    raise_all([f"changes: required column {name!r} is missing" for name in _NEEDED if name not in changes.columns])
-    if errors is not None:
-        raise_all([f"errors: required column {name!r} is missing" for name in ("system", "text") if name not in errors])
-    if not max_delay > pd.Timedelta(0):
-        raise InputError(f"max_delay: {max_delay} is not positive")
-    kinds = vocabulary.table("event_kinds")
-    table = changes[changes["kind"].isin(kinds.index[kinds["is_change"] == "yes"])].reset_index(drop=True)
+    changes = checked(changes, errors, max_delay)
+    table = changes[changes["kind"].isin(kinds())].reset_index(drop=True)
     if trace.first is None or pd.isna(trace.candidates["onset"].iloc[0]):
         return _without_cause(table, trace)
     if table.empty:
@@ -141,15 +149,16 @@ def rank(
             where = change["system"] or "no system"
             why = f"made to {where}: neither {trace.first} nor an unmeasured system upstream of it"
         rows.append({
-            **change[list(_NEEDED)], "fits": not why, "support": 0.0 if why else found.score,
+            **change[list(NEEDED)], "fits": not why, "support": 0.0 if why else found.score,
             "delay": first["onset"] - change["time"], "tier": tier, "known": contents[index].known,
-            "reason": why or _for(WHERE[tier].format(trace.first), brought[index], found),
+            "reason": why or _for(WHERE[tier].format(trace.first), _live(change, first), brought[index], found),
         })  # fmt: skip
     ranked = pd.DataFrame(rows).sort_values(
         ["fits", "support", "tier", "delay"], ascending=[False, False, True, True], kind="stable"
     )
     told = any(not one.metric for one in failures) and (errors is not None or bool(ranked["known"].any()))
-    return _decide(ranked, trace.first, max_delay, told=told)
+    lone = None if told else rate(changes, first, near, max_delay)
+    return _decide(ranked, trace.first, max_delay, lone)
 
 
 def _without_cause(table: pd.DataFrame, trace: Trace) -> ChangeFit:
@@ -201,14 +210,21 @@ def _content(change: pd.Series, carried: Collection[pd.Series]) -> Content:
     return Content(text, tuple(patch for patch in patches if patch.paths or patch.lines), named)
 
 
-def _for(where: str, carried: Collection[pd.Series], support: Support) -> str:
+def _live(change: pd.Series, first: pd.Series) -> str:
+    """Return how long before the onset a change that fits went live."""
+    if change["time"] < first["onset"]:
+        return f"live {duration(first['onset'] - change['time'])} before the onset"
+    return f"live at the onset, within its error of {duration(first['onset_error'])}"
+
+
+def _for(where: str, live: str, carried: Collection[pd.Series], support: Support) -> str:
     """Return what speaks for a change that fits."""
     brings = "".join(f"; brings {one['kind']} {str(one['ref'])[:12]}" for one in carried)
-    return f"{where}, live before the onset{brings}{'; ' + support.why if support.why else ''}"
+    return f"{where}, {live}{brings}{'; ' + support.why if support.why else ''}"
 
 
-def _decide(ranked: pd.DataFrame, cause: str, max_delay: pd.Timedelta, *, told: bool) -> ChangeFit:
-    """Return the result: the change named, or why no change may be."""
+def _decide(ranked: pd.DataFrame, cause: str, max_delay: pd.Timedelta, lone: Rate | None) -> ChangeFit:
+    """Return the result: the change named, or why no change may be; without `lone`, none for place and time alone."""
     fits = ranked[ranked["fits"]]
     hours = f"{max_delay / pd.Timedelta('1h'):g} hours"
     reason = None
@@ -220,12 +236,19 @@ def _decide(ranked: pd.DataFrame, cause: str, max_delay: pd.Timedelta, *, told: 
         rivals = rivals[rivals["tier"] == rivals["tier"].min()]
         ranked = pd.concat([rivals, ranked.drop(rivals.index)])
         reason = _tie(rivals, "what they altered")
-    elif told:
+    elif lone is None:
         unknown = "" if fits["known"].any() else " No diff of any is on record; with the diffs this could be told."
         reason = ("Nothing that is known of the changes bears on what failed, and closeness in time alone names "
                   f"none: {_listed(fits)}.{unknown}")  # fmt: skip
     else:
-        reason = _tie(fits[fits["tier"] == fits["tier"].min()], "closeness in time")
+        best = fits[fits["tier"] == fits["tier"].min()]
+        reason = _tie(best, "closeness in time")
+        if reason is None:
+            said, usual = lone.said(best.iloc[0])
+            why = best["reason"].iloc[0]
+            ranked.loc[best.index[:1], "reason"] = f"the only change on record that fits; {why}; {said}"
+            if usual:
+                reason = f"Only {_listed(best)} fits, but may be there by chance: {why}; {said}."
     return ChangeFit(_table(ranked), reason)
 
 

@@ -14,8 +14,9 @@ from rca.systems.changes.words import MAX_TEXT, parts, words
 __all__ = ["Line", "Patch", "read"]
 
 _MAX_LINES = 4000
+_MAX_LINE = 2000  # characters of one line that are read: more is no text that people wrote
 _MAX_DEPTH = 12
-_RANGE = re.compile(r"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@(.*)")
+_RANGE = re.compile(r"@@ -(\d{1,9})(?:,(\d{1,9}))? \+(\d{1,9})(?:,(\d{1,9}))? @@(.*)")
 _HEADERS = (
     "--- ",
     "diff --git ",
@@ -27,11 +28,12 @@ _HEADERS = (
     "old mode ",
     "new mode ",
 )
-_PATH = re.compile(r"[\w.@+-]*(?:/[\w.@+-]+)+|[\w-]+\.\w{1,6}\b")
+_PATH = re.compile(r"[\w.@+-]*+(?:/[\w.@+-]++)++|[\w-]++\.\w{1,6}\b")
 _HEAD = re.compile(r"^@@|^diff --git ", re.MULTILINE)
-_COMMENT = re.compile(r"\s*(?://|#(?!\w)|--\s|/\*|\*\s|\*/|<!--)")
+_COMMENT = re.compile(r"\s*+(?://|#(?!\w)|--\s|/\*|\*\s|\*/|<!--)")
 _LOGGED = re.compile(
-    r"\s*(?:\w+\.)*(?:log(?:ger|ging)?|slog|console|LOG_\w+|System\.out|print(?:ln|f)?)\b[\w.]*\s*[(!]", re.IGNORECASE
+    r"\s*+(?=[\w.]++\s*+[(!])(?:\w++\.)*?(?:log(?:ger|ging)?|slog|console|LOG_\w++|System\.out|print(?:ln|f)?)\b",
+    re.IGNORECASE,
 )
 # Text for people, pictures, looks and tests: none of it runs in a service.
 _INERT = re.compile(
@@ -111,7 +113,8 @@ def read(attributes: Any) -> Patch:
     r"""Return the diff and the files named in the attributes of an event.
 
     Texts under keys such as ``diff`` or ``patch``, and any text with hunk headers, are read as unified diffs, in full
-    or abridged; texts under keys with ``file`` or ``path`` are paths. Anything else is not looked at.
+    or abridged; texts under keys with ``file`` or ``path`` are paths. Anything else is not looked at. Of a text, the
+    first 200,000 characters are read, of a line 2,000, and of all diffs 4,000 lines.
 
     Examples
     --------
@@ -160,7 +163,7 @@ def _texts(value: Any, key: str, near: str, depth: int) -> Iterator[tuple[str, s
 def _lines(text: str, file: str, around: list[str], hunk: int) -> Iterator[Line]:
     """Yield the lines of one diff, with the file that its headers name."""
     old = new = old_left = new_left = 0
-    for raw in text.split("\n"):
+    for raw in (line[:_MAX_LINE] for line in text.split("\n")):
         inside = old_left > 0 or new_left > 0
         if raw.startswith("\\") or (not inside and (not raw or raw.startswith(_HEADERS))):
             continue

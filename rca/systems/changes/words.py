@@ -10,11 +10,9 @@ from collections.abc import Collection, Iterable, Mapping
 __all__ = ["MAX_TEXT", "named", "parts", "weights", "whole", "words"]
 
 MAX_TEXT = 200_000  # characters of one text that are read
-_IDENTIFIER = re.compile(r"[^\W\d]\w*(?:\.[a-z]{1,4}\b(?!\()|[.-]v?\d+\b)?")
-_PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_A-Za-z]+")
-_QUOTED = re.compile(
-    r"(?:['\"`\[<{]|(?<=\w)=['\"]?)([^\W\d][\w.-]*)(?![\w.-])(?=['\"`\]>}]|(?<!['\"`\]>}])(?:[\s,;)]|$))"
-)
+_IDENTIFIER = re.compile(r"[^\W\d]\w*+(?:\.[a-z]{1,4}\b(?!\()|[.-]v?\d++\b)?")
+_PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]++|[^\W\d_A-Za-z]++")
+_QUOTED = re.compile(r"(?:['\"`\[<{]|(?<=\w)=['\"]?)([^\W\d][\w.-]*+)(?=['\"`\]>}]|(?<!['\"`\]>}])(?:[\s,;)]|$))")
 _NOTHING = frozenset(("null", "none", "nil", "undefined", "nullptr", "nonetype"))
 # Words of programming languages, of log lines and of English that stand for no part of a system.
 _COMMON_TEXT = """

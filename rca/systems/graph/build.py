@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 
 import networkx as nx
+import numpy as np
 import pandas as pd
 
 from rca.errors import InputError, UnknownName, did_you_mean, raise_all, shorten
@@ -19,6 +21,8 @@ def build(
     dependencies: pd.DataFrame, systems: Sequence[str] = (), *, kinds: Mapping[str, str] | None = None
 ) -> nx.DiGraph:
     """Build the graph of causes and effects.
+
+    A caller depends on its callee: cause = callee, effect = caller.
 
     Parameters
     ----------
@@ -44,7 +48,7 @@ def build(
     Raises
     ------
     InputError
-        If a column is missing, or a cause or an effect is empty.
+        If a column is missing, a cause or an effect is empty or no text, or a count is no whole number of at least 0.
     UnknownName
         If `systems` is given and a dependency names a system that is not among them, or if a kind is not one of
         those above; all are listed.
@@ -59,11 +63,13 @@ def build(
     _check(dependencies, systems, kinds or {})
     graph = nx.DiGraph()
     graph.add_nodes_from(systems)
-    graph.add_nodes_from(sorted(set(dependencies["cause"]) | set(dependencies["effect"])))
+    causes, effects = list(dependencies["cause"]), list(dependencies["effect"])
+    graph.add_nodes_from(sorted({*causes, *effects}))
     for name, kind in (_stated(dependencies) | dict(kinds or {})).items():
         if name in graph and kind:
             graph.nodes[name]["kind"] = kind
-    table = dependencies[dependencies["cause"] != dependencies["effect"]]
+    others = [cause != effect for cause, effect in zip(causes, effects, strict=True)]
+    table = dependencies[np.array(others, dtype=bool)]
     pairs = list(zip(table["cause"], table["effect"], strict=True))
     counts = table["count"] if "count" in table else [1] * len(table)
     basis, fallback = _by_edge(table, "basis", pairs), _by_edge(table, "fallback", pairs)
@@ -86,13 +92,12 @@ def _check(dependencies: pd.DataFrame, systems: Sequence[str], kinds: Mapping[st
             if name not in dependencies
         ]
     )
-    ends = [(end, name) for end in ("cause", "effect") for name in dependencies[end]]
-    empty = [row % len(dependencies) + 1 for row, (_, name) in enumerate(ends) if _text(name) == ""]
-    raise_all(
-        [f"dependencies: row {row}: cause or effect is empty" for row in sorted(set(empty))[:_LISTED]], InputError
-    )
+    raise_all(list(islice(_wrong(dependencies), _LISTED)))
+    strange = [] if isinstance(systems, str) else [name for name in systems if not isinstance(name, str)]
+    if isinstance(systems, str) or strange:
+        raise InputError(f"systems holds {_found(strange[0] if strange else systems)}; wanted a list of names, as text")
     known = set(systems)
-    named = dict.fromkeys(name for _, name in ends) if known else {}
+    named = dict.fromkeys([*dependencies["cause"], *dependencies["effect"]]) if known else {}
     problems = [
         f"dependencies: unknown system {name!r}{did_you_mean(name, known)}" for name in named if name not in known
     ]
@@ -103,9 +108,34 @@ def _check(dependencies: pd.DataFrame, systems: Sequence[str], kinds: Mapping[st
     raise_all(problems, UnknownName)
 
 
+def _wrong(dependencies: pd.DataFrame) -> Iterator[str]:
+    """Yield what is wrong with names and counts, one problem a row."""
+    counts = dependencies["count"] if "count" in dependencies else [1] * len(dependencies)
+    rows = zip(dependencies["cause"], dependencies["effect"], counts, strict=True)
+    for row, (cause, effect, count) in enumerate(rows, 1):
+        strange = [name for name in (cause, effect) if not isinstance(name, str) and _text(name)]
+        if "" in (_text(cause), _text(effect)):
+            yield f"dependencies: row {row}: cause or effect is empty"
+        elif strange:
+            yield f"dependencies: row {row}: cause or effect is {_found(strange[0])}; wanted a name, as text"
+        elif not _is_count(count):
+            yield f"dependencies: row {row}: count is {_found(count)}; wanted a whole number of at least 0"
+
+
+def _is_count(value: object) -> bool:
+    """Return whether a value is a whole number of at least 0."""
+    if isinstance(value, (float, np.floating)):
+        return float(value).is_integer() and bool(value >= 0)
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and bool(value >= 0)
+
+
+def _found(value: object) -> str:
+    return f"{shorten(value)} ({type(value).__name__})"
+
+
 def _text(value: Hashable) -> str:
     """Return a cell as text, a missing one as ""."""
-    return "" if pd.isna(value) else str(value)
+    return "" if pd.api.types.is_scalar(value) and pd.isna(value) else str(value)
 
 
 def _stated(dependencies: pd.DataFrame) -> dict[str, str]:

@@ -8,7 +8,7 @@ import networkx as nx
 import pandas as pd
 
 from rca.errors import InputError, UnknownName, did_you_mean, shorten
-from rca.systems.graph.reach import away_from, check_known, descend
+from rca.systems.graph.reach import away_from, check_directed, check_known, descend
 
 __all__ = ["cut"]
 
@@ -48,7 +48,7 @@ def cut(
     Raises
     ------
     InputError
-        If `what` is neither a name nor a pair of names.
+        If `what` is neither a name nor a pair of names, or the graph is not directed.
     UnknownName
         If the system, the edge, an entry or an origin is not in the graph.
 
@@ -94,6 +94,7 @@ def _row(system: str, side: str, way: tuple[str, ...]) -> tuple[str, str, str, t
 
 def _parts(graph: nx.DiGraph, what: str | tuple[str, str]) -> tuple[set[str], set[tuple[str, str]], set[str], set[str]]:
     """Return the node and the edges that are cut, and the systems before and behind."""
+    check_directed(graph)
     if isinstance(what, str):
         check_known(graph, what)
         return {what}, set(), nx.ancestors(graph, what), nx.descendants(graph, what)

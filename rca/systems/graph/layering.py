@@ -9,6 +9,8 @@ from typing import Any
 import networkx as nx
 import pandas as pd
 
+from rca.systems.graph.reach import check_directed
+
 __all__ = ["arrange", "layers"]
 
 _SWEEPS = 8
@@ -31,6 +33,11 @@ def layers(graph: nx.DiGraph, *, way: Sequence[str] = ()) -> pd.DataFrame:
         be) and ``place`` (0, 1, ... within the layer, near the systems it is linked to; ties by name). No two
         systems that an edge joins share a layer.
 
+    Raises
+    ------
+    InputError
+        If the graph is not directed, or has several edges between two systems.
+
     Notes
     -----
     A cycle is opened: its systems are put in a line with few edges against it, by the greedy heuristic of [2]_, and
@@ -48,6 +55,7 @@ def layers(graph: nx.DiGraph, *, way: Sequence[str] = ()) -> pd.DataFrame:
     >>> layers(nx.DiGraph([("db", "api"), ("api", "web")]))["layer"].tolist()
     [0, 1, 2]
     """
+    check_directed(graph)
     opened = _opened(graph, way)
     order = list(nx.lexicographical_topological_sort(opened))
     layer: dict[str, int] = {}

@@ -10,7 +10,7 @@ import pandas as pd
 
 from rca.errors import InputError, UnknownName, did_you_mean
 
-__all__ = ["away_from", "blast_radius", "check_known", "descend", "path", "paths", "suspects"]
+__all__ = ["away_from", "blast_radius", "check_directed", "check_known", "descend", "path", "paths", "suspects"]
 
 
 def suspects(graph: nx.DiGraph, system: str) -> pd.DataFrame:
@@ -138,13 +138,15 @@ def paths(graph: nx.DiGraph, cause: str, effect: str, *, limit: int = 10) -> pd.
 
     Notes
     -----
-    Yen's algorithm [1]_ with paths of one length in the order of their names. Paths are simple: each goes through
+    Yen's algorithm [1]_ as mended by Lawler [2]_ (a path is searched for once, not again from each of those before
+    it), with paths of one length in the order of their names. Paths are simple: each goes through
     a cycle, but never round it, so that their number is finite; it can still grow exponentially with the
     graph, hence `limit`. O(limit * length * (nodes + edges)).
 
     References
     ----------
     .. [1] Yen, Management Science 17(11), 1971.
+    .. [2] Lawler, Management Science 18(7), 1972.
 
     Examples
     --------
@@ -155,21 +157,21 @@ def paths(graph: nx.DiGraph, cause: str, effect: str, *, limit: int = 10) -> pd.
     check_known(graph, cause, effect)
     if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
         raise InputError(f"limit is {limit!r}; wanted a whole number of at least 1")
-    first = path(graph, cause, effect)
+    far = away_from(graph, {effect})
+    first = descend(graph, cause, far)
     found: list[tuple[str, ...]] = []
-    waiting = [(len(first), first)] if first else []
-    seen = {first}
+    # A path, where it left the one that it was made from, and the edges that it was not to take there.
+    waiting: list[tuple[int, tuple[str, ...], int, frozenset[tuple[str, str]]]] = []
+    if first:
+        waiting.append((len(first), first, 0, frozenset()))
     while waiting and len(found) < limit:
-        best = heappop(waiting)[1]
+        _, best, left, used = heappop(waiting)
         found.append(best)
-        for place in range(len(best) - 1):
-            head = best[: place + 1]
-            used = {other[place : place + 2] for other in found if other[: place + 1] == head}
-            away = away_from(graph, {effect}, without=head[:-1], cut_edges=used)
-            tail = descend(graph, head[-1], away, used)
-            if tail and (way := head[:-1] + tail) not in seen:
-                seen.add(way)
-                heappush(waiting, (len(way), way))
+        for place in range(left, len(best) - 1):
+            used = (used if place == left else frozenset()) | {(best[place], best[place + 1])}
+            way = _other(graph, best[: place + 1], effect, used, far)
+            if way:
+                heappush(waiting, (len(way), way, place, used))
     return pd.DataFrame(
         {
             "path": pd.Series(found, dtype=object),
@@ -177,6 +179,36 @@ def paths(graph: nx.DiGraph, cause: str, effect: str, *, limit: int = 10) -> pd.
             "sentence": pd.Series([_told(way) for way in found], dtype="str"),
         }
     )
+
+
+def _other(
+    graph: nx.DiGraph,
+    head: tuple[str, ...],
+    effect: str,
+    used: Collection[tuple[str, str]],
+    far: Mapping[str, int],
+) -> tuple[str, ...]:
+    """Return the shortest simple path, first by name, that begins with `head` and goes on by no edge of `used`.
+
+    No such path is shorter than `far`, the distances in the whole graph, allows: where they lead past `head` to the
+    effect, nothing is searched.
+    """
+    here, gone = head[-1], set(head)
+    front = [name for name in graph.successors(here) if name in far and name not in gone and (here, name) not in used]
+    if not front:
+        return ()
+    steps = [min(front, key=lambda name: (far[name], name))]
+    while far[steps[-1]]:
+        last = steps[-1]
+        nearer = [name for name in graph.successors(last) if far.get(name) == far[last] - 1 and name not in gone]
+        if not nearer:
+            break
+        steps.append(min(nearer))
+    else:
+        return head + tuple(steps)
+    away = away_from(graph, {effect}, without=head[:-1], cut_edges=used, until=here)
+    tail = descend(graph, here, away, used)
+    return head[:-1] + tail if tail else ()
 
 
 def _told(way: tuple[str, ...]) -> str:
@@ -191,9 +223,12 @@ def away_from(
     effects: Collection[str],
     *,
     without: Collection[str] = (),
-    cut_edges: Collection[tuple[str, ...]] = (),
+    cut_edges: Collection[tuple[str, str]] = (),
+    until: str | None = None,
 ) -> dict[str, int]:
     """Return how many edges each system is away from the nearest of `effects`, by ways that avoid nodes and edges.
+
+    Systems that are farther away than `until` are left out.
 
     Examples
     --------
@@ -203,7 +238,7 @@ def away_from(
     gone = set(without)
     away = dict.fromkeys(sorted(set(effects) - gone), 0)
     front = list(away)
-    while front:
+    while front and until not in away:
         steps = away[front[0]] + 1
         reached = {
             near: steps
@@ -217,7 +252,7 @@ def away_from(
 
 
 def descend(
-    graph: nx.DiGraph, cause: str, away: Mapping[str, int], cut_edges: Collection[tuple[str, ...]] = ()
+    graph: nx.DiGraph, cause: str, away: Mapping[str, int], cut_edges: Collection[tuple[str, str]] = ()
 ) -> tuple[str, ...]:
     """Return the shortest path, first by name, from `cause` to what `away_from` was asked for; empty if none.
 
@@ -237,15 +272,30 @@ def descend(
 
 
 def check_known(graph: nx.DiGraph, *systems: str) -> None:
-    """Raise UnknownName for the first of `systems` that is not a node.
+    """Raise UnknownName for the first of `systems` that is not a node of a directed graph.
 
     Examples
     --------
     >>> check_known(nx.DiGraph([("db", "api")]), "db")
     """
+    check_directed(graph)
     for system in systems:
         if system not in graph:
-            raise UnknownName(f"unknown system {system!r}{did_you_mean(str(system), graph)}")
+            raise UnknownName(f"unknown system {system!r}{did_you_mean(str(system), map(str, graph))}")
+
+
+def check_directed(graph: nx.DiGraph) -> None:
+    """Raise InputError for what is no graph with one edge from a cause to an effect.
+
+    Examples
+    --------
+    >>> check_directed(nx.Graph([("db", "api")]))
+    Traceback (most recent call last):
+        ...
+    rca.errors.InputError: graph is a Graph; wanted a networkx.DiGraph with edges cause -> effect
+    """
+    if not isinstance(graph, nx.DiGraph) or graph.is_multigraph():
+        raise InputError(f"graph is a {type(graph).__name__}; wanted a networkx.DiGraph with edges cause -> effect")
 
 
 def _table(distance: Mapping[str, int], system: str) -> pd.DataFrame:

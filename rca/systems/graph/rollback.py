@@ -9,8 +9,8 @@ import networkx as nx
 import pandas as pd
 
 from rca import schema
-from rca.errors import did_you_mean, shorten
-from rca.systems.graph.reach import check_known
+from rca.errors import InputError, did_you_mean, shorten
+from rca.systems.graph.reach import check_directed, check_known
 from rca.times import show
 
 __all__ = ["Rollback", "rollback_check"]
@@ -102,7 +102,7 @@ def rollback_check(
     Raises
     ------
     InputError
-        If `events` is not as the schema wants it.
+        If `version` is no text, `events` is not as the schema wants it, or the graph is not directed.
     UnknownName
         If `system` is not in the graph.
 
@@ -132,13 +132,16 @@ def rollback_check(
     >>> rollback_check(graph, "7", events).consumers[["system", "outcome", "state"]].values.tolist()
     [['api', 'degrades', 'not known'], ['scores', 'stale', 'written since']]
     """
+    check_directed(graph)
+    if not isinstance(version, str):
+        raise InputError(f"version is {shorten(version)} ({type(version).__name__}); wanted a text such as '7'")
     if system is not None:
         check_known(graph, system)
     table = _events(events)
     named = _naming(table, version, system)
     owners = sorted(set(named["system"]) & set(graph)) if system is None else [system]
     if len(owners) != 1:
-        return _abstain(table, version, owners, sorted(set(named["system"]) - set(graph)))
+        return _abstain(table, version, owners, sorted(set(named["system"]) - set(graph) - {""}), len(named))
     owner = owners[0]
     live, notes = _live(named[named["system"] == owner], table, owner, version)
     if not any(data.get("fallback") for _, _, data in graph.edges(data=True)) and not any(
@@ -188,11 +191,13 @@ def _naming(table: pd.DataFrame, version: str, system: str | None) -> pd.DataFra
     return named if system is None else named[named["system"] == system]
 
 
-def _abstain(table: pd.DataFrame, version: str, owners: list[str], strangers: list[str]) -> Rollback:
+def _abstain(table: pd.DataFrame, version: str, owners: list[str], strangers: list[str], named: int) -> Rollback:
     if owners:
         reason = f"Version {shorten(version)} is one of {', '.join(owners)}: which of them is meant is not said."
     elif strangers:
         reason = f"Version {shorten(version)} is one of {', '.join(strangers)}, which the graph does not have."
+    elif named:
+        reason = f"Whose version {shorten(version)} is, no event that names it says."
     else:
         refs = set(table["ref"]) - {""}
         reason = f"No event tells of a version {shorten(version)}{did_you_mean(version, refs)}."
