@@ -228,7 +228,8 @@ def _packages(texts: list[str], groups: Collection[str]) -> dict[str, Any]:
         if not found or name in groups:
             versions.setdefault(f"[{hidden('', text)}]", []).append(text)
         else:
-            versions.setdefault(name, []).append((found[2] or "any version").lstrip("= "))
+            version = re.sub(r"(?<=[=<>!~,])\s++", "", found[2] or "any version")
+            versions.setdefault(name, []).append(version.lstrip("= "))
     return {name: ", ".join(sorted(several)) for name, several in versions.items()} if parsed else {}
 
 
