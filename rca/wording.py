@@ -95,7 +95,7 @@ def plain(value: object) -> str:
     if isinstance(value, (float, np.floating)):
         return _number(float(value))
     if isinstance(value, pd.Timestamp):
-        return times.show(value.tz_convert("UTC")) if value.tzinfo else times.show(value).removesuffix(" UTC")
+        return times.show(value)
     if isinstance(value, (pd.Timedelta, np.timedelta64)):
         return duration(value)
     return clean(str(value))

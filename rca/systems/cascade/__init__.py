@@ -18,8 +18,7 @@ from rca.systems.cascade.doubt import SYMPTOM, doubt, unusable
 from rca.systems.cascade.happenings import METRIC, happenings
 from rca.systems.cascade.links import Moved, Reach, reach
 from rca.systems.cascade.panel import Panel, check_columns, panel as make_panel
-from rca.systems.cascade.series import Felt, best_series, examine, felt
-from rca.systems.cascade.shape import steadiness
+from rca.systems.cascade.series import Felt, best_series, examine, felt, set_aside
 from rca.systems.cascade.simulate import Fault, Simulation, random_graph, simulate
 
 __all__ = ["Fault", "Simulation", "random_graph", "simulate", "trace"]
@@ -161,15 +160,16 @@ def trace(
     table = examine(panel, graph, own, harmful, progress=progress)
     systems, best = best_series(table, symptom[1])
     ways = reach(graph, systems)
-    scored = _score(systems, best, ways, symptom[0], steadiness(own.focus))
+    scored = _score(systems, best, ways, symptom[0], own.steady)
     censored = panel.head == 0 and own.focus.lag > 0 and bool(np.isnan(table["begin"].iloc[panel.symptom]))
-    reason = unusable(own, graph, symptom, censored) or doubt(scored, systems, table, graph, own, symptom)
+    aside = set_aside(table, panel)
+    reason = unusable(own, table, graph, symptom, censored) or doubt(scored, systems, table, graph, own, symptom, aside)
     deviations = _deviations(table, panel, own, scored, len(systems.names))
     if reason:
         return Trace(symptom, _nobody(), deviations, reason)
-    candidates = _describe(scored, systems, ways, graph, panel, symptom[0])
-    first = candidates.index[0]
-    lacking = sentences.missing(graph, str(first), systems.names, candidates["onset_error"].iloc[0])
+    candidates = _describe(scored, systems, ways, graph, panel, symptom[0], aside)
+    first, error = str(candidates.index[0]), candidates["onset_error"].iloc[0]
+    lacking = sentences.missing(graph, first, systems.names, set(table["system"]) - set(graph), error)
     return Trace(symptom, candidates, deviations, None, sentences.runner_up(candidates), lacking)
 
 
@@ -218,7 +218,13 @@ def _score(systems: Moved, best: pd.DataFrame, ways: Reach, end: str, steady: fl
 
 
 def _describe(
-    scored: pd.DataFrame, systems: Moved, ways: Reach, graph: nx.DiGraph, panel: Panel, end: str
+    scored: pd.DataFrame,
+    systems: Moved,
+    ways: Reach,
+    graph: nx.DiGraph,
+    panel: Panel,
+    end: str,
+    aside: Mapping[str, str],
 ) -> pd.DataFrame:
     """Return the candidates with their onsets, paths, lags and sentences."""
     table = scored.set_index("system", drop=False).rename_axis("system")
@@ -232,7 +238,9 @@ def _describe(
     starts = {name: (start, error) for name, start, error in
               zip(table.index, table["onset"], table["onset_error"], strict=True) if pd.notna(start)}  # fmt: skip
     table["lags"] = [
-        sentences.lags(path, starts, systems.names, panel.step) if far > 0 else ("no way to the symptom in the graph",)
+        sentences.lags(path, starts, {*systems.names, *aside}, panel.step)
+        if far > 0
+        else ("no way to the symptom in the graph",)
         for path, far in zip(table["path"], table["reach"], strict=True)
     ]
     said = []
@@ -242,7 +250,7 @@ def _describe(
             int(row["by"]), systems.names.index(row["system"])]  # fmt: skip
         after = _pulled(row, table, graph)
         by = (cause, load) if cause else None
-        said.append(sentences.candidate(row, by, graph, systems.names, list(table.index), after))
+        said.append(sentences.candidate(row, by, graph, systems.names, aside, list(table.index), after))
     table["sentence"] = said
     return table[list(_COLUMNS)]
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import networkx as nx
 import numpy as np
 import pandas as pd
 
+from rca.errors import did_you_mean
 from rca.systems.cascade import sentences
 from rca.systems.cascade.links import Moved
-from rca.systems.cascade.series import DEMAND, Felt
+from rca.systems.cascade.series import BLIND, DEMAND, Felt, fell_silent
 
 __all__ = ["SYMPTOM", "doubt", "unusable"]
 
@@ -22,14 +24,24 @@ _ALIGNED = 0.5  # alignment from which on a measure of demand took the symptom's
 _MANY = 0.25  # share of the systems unrelated to the leader that moved too, which point outside the graph
 _EXPLAINED = 0.5  # share of the symptom's system that a cause of its own explains, above which it is not named
 _LEVEL = 0.9  # strength over the leader's, from which on a system that moved with it moved as clearly
+_LONG = 24  # rows before the leader's begin from which on a system that fell silent may have failed first
+_SILENT = 3  # rows after it up to which it may
 _CLEAR = 3.0  # strength above which an unrelated system moved too
 
 
-def unusable(own: Felt, graph: nx.DiGraph, symptom: tuple[str, str], censored: bool) -> str:
+def unusable(own: Felt, table: pd.DataFrame, graph: nx.DiGraph, symptom: tuple[str, str], censored: bool) -> str:
     """Return why the symptom gives no hold; empty when it may."""
     system, metric = symptom
     if system not in graph:
         return f"The symptom's system, {system}, is not in the graph, so what it depends on is not known."
+    measured, causes = set(table["system"]), nx.ancestors(graph, system)
+    others = sorted(measured - set(graph))
+    if others and causes and not causes & measured:
+        near = next((text for text in (did_you_mean(name, graph) for name in others) if "mean" in text), ".")
+        return (f"Nothing that {system} depends on has metrics, but {sentences.listed(others)} have some and are not "
+                f"in the graph{near}")  # fmt: skip
+    if own.demand:
+        return f"The symptom, {metric} of {system}, is declared a measure of demand: neither direction of it is harm."
     if own.note.startswith("only "):
         return f"The symptom, {metric} of {system}, cannot be judged: {own.note}."
     if own.chance < 1 and own.focus.lone:
@@ -43,7 +55,13 @@ def unusable(own: Felt, graph: nx.DiGraph, symptom: tuple[str, str], censored: b
 
 
 def doubt(
-    scored: pd.DataFrame, systems: Moved, table: pd.DataFrame, graph: nx.DiGraph, own: Felt, symptom: tuple[str, str]
+    scored: pd.DataFrame,
+    systems: Moved,
+    table: pd.DataFrame,
+    graph: nx.DiGraph,
+    own: Felt,
+    symptom: tuple[str, str],
+    aside: Mapping[str, str],
 ) -> str:
     """Return why the leader may not be named; empty when it may."""
     chance = min(1.0, 10 ** float(scored["chance"].iloc[0]) * len(systems.names)) if len(scored) else 1.0
@@ -64,11 +82,18 @@ def doubt(
     tied = scored["system"][scored["score"] * _TIE > scored["score"].iloc[0]].tolist()
     mates = _mates(scored, systems, graph, leader)
     if mates:
-        return f"{leader} and {', '.join(mates)} depend on each other and moved at the same time."
+        return f"{leader} and {sentences.listed(mates)} depend on each other and moved at the same time."
     if len(tied) > 1:
-        return f"{len(tied)} systems fit about equally well and cannot be told apart: {', '.join(tied)}."
-    unlinked = _unlinked(table, graph, scored.iloc[0], symptom[0], len(systems.names))
-    return unlinked or _outside(table, graph, leader, symptom[1]) or _demand(table, scored.iloc[0], len(systems.names))
+        return f"{len(tied)} systems fit about equally well and cannot be told apart: {sentences.listed(tied)}."
+    first, count = scored.iloc[0], len(systems.names)
+    return (
+        _unlinked(table, graph, first, symptom[0], count)
+        or _turned(scored, graph)
+        or _unseen(table, graph, first, aside)
+        or _outside(table, graph, leader, symptom[1])
+        or _common(table, graph, first, symptom[1])
+        or _demand(table, first, count)
+    )
 
 
 def _within(symptom: tuple[str, str], own: Felt) -> str:
@@ -80,10 +105,10 @@ def _within(symptom: tuple[str, str], own: Felt) -> str:
 
 
 def _explained(scored: pd.DataFrame) -> bool:
-    """Return whether another candidate explains the leader and followed the symptom half as closely."""
+    """Return whether another candidate explains the leader and followed the symptom a third as closely."""
     leader = scored.iloc[0]
     cause = scored["alignment"][scored["system"] == leader["cause"]]
-    return bool(leader["taken"] > _EXPLAINED and len(cause) and cause.iloc[0] >= leader["alignment"] / 2)
+    return bool(leader["taken"] > _EXPLAINED and len(cause) and cause.iloc[0] >= leader["alignment"] / 3)
 
 
 def _mates(scored: pd.DataFrame, systems: Moved, graph: nx.DiGraph, leader: str) -> list[str]:
@@ -112,6 +137,52 @@ def _unlinked(table: pd.DataFrame, graph: nx.DiGraph, leader: pd.Series, system:
         return ""
     return (f"The graph has no edge at {system}, so what it depends on is not known, and {sentences.listed(rivals)} "
             "moved before it, or with it and as clearly: their edges are wanted.")  # fmt: skip
+
+
+def _turned(scored: pd.DataFrame, graph: nx.DiGraph) -> str:
+    """Return whether most of what the leader reaches moved before it, and one clearly so; empty when not."""
+    first, leader = scored.iloc[0], str(scored["system"].iloc[0])
+    reached = scored[scored["system"].isin(nx.descendants(graph, leader))]
+    gap = first["begin"] - reached["begin"]
+    before = sorted(reached["system"][gap > 0])
+    clearly = gap - first["error"] - reached["error"] > -1  # both errors hold the same sampling step
+    if len(before) < 2 or len(before) <= 2 * (gap < 0).sum() or not clearly.any():
+        return ""
+    return (f"{leader} fits best, but {len(before)} of the {len(reached)} systems that it should have pulled along "
+            f"moved before it ({sentences.listed(before)}): are the edges turned round? They lead from cause to "
+            "effect, so from the called to the caller.")  # fmt: skip
+
+
+def _unseen(table: pd.DataFrame, graph: nx.DiGraph, leader: pd.Series, aside: Mapping[str, str]) -> str:
+    """Return whether a cause of the leader moved or fell silent about then, but could not be ranked; empty when not."""
+    suspects = []
+    for name in sorted(nx.ancestors(graph, leader["system"]) & set(aside)):
+        rows = table[table["system"] == name]
+        slack = leader["error"] if leader["error"] == leader["error"] else 0.0
+        silent = fell_silent(rows) and -_LONG <= rows["last"].max() - leader["begin"] <= slack + _SILENT
+        moved = (rows["note"] == BLIND) & (rows["deviation"].abs() > _CLEAR)
+        if silent or moved.any():
+            suspects.append(name)
+    if not suspects:
+        return ""
+    reasons = "; ".join(f"{name} {aside[name]}" for name in suspects[:3])
+    return (f"{leader['system']} fits best, but it depends on systems that may have failed before it and could not be "
+            f"placed in time: {reasons}.")  # fmt: skip
+
+
+def _common(table: pd.DataFrame, graph: nx.DiGraph, leader: pd.Series, metric: str) -> str:
+    """Return whether the leader's metric, another than the symptom's, moved alike where the leader does not reach."""
+    if leader["metric"] == metric:
+        return ""
+    reached = nx.descendants(graph, leader["system"]) | {leader["system"]}
+    others = table[(table["metric"] == leader["metric"]) & table["ranked"] & ~table["system"].isin(reached)]
+    alike = others[(others["raw"] >= max(0.4 * leader["raw"], _CLEAR))
+                   & (others["deviation"] * leader["deviation"] > 0)]  # fmt: skip
+    if len(alike) < 2 or 2 * len(alike) < len(others):
+        return ""
+    return (f"{leader['metric']} moved at {leader['system']}, the best fit, and alike at "
+            f"{sentences.listed(sorted(alike['system']))}, which it does not reach: this points at a cause outside the "
+            "graph, such as load.")  # fmt: skip
 
 
 def _outside(table: pd.DataFrame, graph: nx.DiGraph, leader: str, metric: str) -> str:

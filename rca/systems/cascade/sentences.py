@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -11,7 +11,7 @@ import pandas as pd
 
 from rca.times import show
 
-__all__ = ["candidate", "lags", "listed", "missing", "numbers", "runner_up", "span"]
+__all__ = ["candidate", "lags", "listed", "missing", "numbers", "runner_up", "span", "unjudged"]
 
 _MOSTLY = 0.5  # share of a candidate's score that a cause of its own must take to be named as its explanation
 _NAMED = 4  # systems that a sentence names
@@ -40,6 +40,7 @@ def candidate(
     by: tuple[str, bool] | None,
     graph: nx.DiGraph,
     measured: Collection[str],
+    aside: Mapping[str, str],
     suspects: Collection[str],
     pulled: str,
 ) -> str:
@@ -54,7 +55,9 @@ def candidate(
     graph : DiGraph
         Edge cause -> effect.
     measured : collection of str
-        Systems with metrics.
+        Systems with metrics that could be ranked.
+    aside : mapping
+        Other systems with metrics -> why they could not.
     suspects : collection of str
         Systems among the candidates.
     pulled : str
@@ -73,16 +76,32 @@ def candidate(
         mostly = "explained" if row["own_excess"] < 1 - _MOSTLY * 0.5 else "only partly explained"
         return f"{text}{mostly} by {by[0]}, {how}."
     causes = nx.ancestors(graph, row["system"])
-    blind = sorted(causes - set(measured))
     if not causes:
         return f"{text}the graph lists nothing that it depends on."
-    if len(blind) == len(causes):
-        return f"{text}nothing that it depends on has metrics ({listed(blind)})."
-    unseen = f"; no metrics of {listed(blind)}" if blind else ""
+    blind = unjudged(causes, measured, aside)
+    if not causes & set(measured):
+        return f"{text}nothing that it depends on could be judged: {blind}."
+    unseen = f"; {blind}" if blind else ""
     others = [name for name in suspects if name in causes]
     if others:
-        return f"{text}of what it depends on, {listed(others)} moved too, but explains little of it{unseen}."
+        little = "explains" if len(others) == 1 else "explain"
+        return f"{text}of what it depends on, {listed(others)} moved too, but {little} little of it{unseen}."
     return f"{text}nothing that it depends on moved with it{unseen}."
+
+
+def unjudged(systems: Collection[str], measured: Collection[str], aside: Mapping[str, str]) -> str:
+    """Say of which systems nothing is known, and why of others that have metrics; empty when all were ranked.
+
+    Examples
+    --------
+    >>> unjudged({"db", "queue", "web"}, {"web"}, {"queue": "sent nothing after 10:05"})
+    'no metrics of db; queue sent nothing after 10:05'
+    """
+    blind = sorted(set(systems) - set(measured) - set(aside))
+    parts = [f"no metrics of {listed(blind)}"] if blind else []
+    for reason in dict.fromkeys(aside[name] for name in sorted(set(systems) & set(aside))):
+        parts.append(f"{listed(sorted(name for name in systems if aside.get(name) == reason))} {reason}")
+    return "; ".join(parts)
 
 
 def numbers(*values: float) -> list[str]:
@@ -149,10 +168,20 @@ def runner_up(table: pd.DataFrame) -> str:
     return f"{table.index[1]}, the runner-up, scores {second['score']:.2f} against {first['score']:.2f}: {why}."
 
 
-def missing(graph: nx.DiGraph, system: str, measured: Collection[str], error: pd.Timedelta) -> str:
-    """Say what evidence would make a name surer; empty when none is missing."""
-    blind = sorted(nx.ancestors(graph, system) - set(measured)) if system in graph else []
+def missing(
+    graph: nx.DiGraph, system: str, measured: Collection[str], strangers: Collection[str], error: pd.Timedelta
+) -> str:
+    """Say what evidence would make a name surer; empty when none is missing.
+
+    `measured` could be ranked; `strangers` have metrics, but are not in the graph.
+    """
+    causes = nx.ancestors(graph, system) if system in graph else set()
+    blind = sorted(causes - set(measured))
     parts = [f"metrics of {listed(blind)}, on which {system} depends"] if blind else []
+    if not set(measured) - causes - nx.descendants(graph, system) - {system}:
+        parts.append(f"metrics of a system that has nothing to do with {system}, to tell its failure from load")
+    if strangers:
+        parts.append(f"edges of {listed(sorted(strangers))}, measured but not in the graph")
     if pd.notna(error) and error >= pd.Timedelta("1min"):
         parts.append(f"finer rows than now, when the onset is known within {span(error)} only")
     return f"Missing: {'; '.join(parts)}." if parts else ""

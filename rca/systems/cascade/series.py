@@ -13,11 +13,12 @@ import pandas as pd
 from rca import onset
 from rca.progress import track
 from rca.systems.cascade import shape
-from rca.systems.cascade.begin import begin
+from rca.systems.cascade.begin import begin, gradual
 from rca.systems.cascade.links import Moved
 from rca.systems.cascade.panel import Block, Panel
+from rca.times import show
 
-__all__ = ["DEMAND", "Felt", "best_series", "examine", "felt"]
+__all__ = ["BLIND", "DEMAND", "Felt", "best_series", "examine", "fell_silent", "felt", "set_aside"]
 
 ALPHA = 0.05  # chance of a healthy series to follow the symptom, above which it counts as not moved
 _HALF = 0.5  # orders of magnitude below that chance that make a system half sure to have moved
@@ -25,6 +26,7 @@ _OTHER = 0.35  # weight of another metric than the symptom's, where a system has
 _MOVED = 2.5  # spreads above which a row is at the new level
 _HARM = 0.25  # share of the symptom's contrast that is away from the healthy level, or it is one standard deviation
 _AWAY = 4.0  # spreads from the healthy level from which on it is said when a series left it
+_SILENT = 3.0  # sampling steps of its own without a value at the window's end, above which a system fell silent
 _UNRELATED = 10  # systems that the symptom does not depend on, from which what all share can be told
 DEMAND = "a measure of demand: not ranked"
 BLIND = "measured in too few of the rows in which the symptom moved: not ranked"
@@ -51,6 +53,10 @@ class Felt:
         Last row of `during` in its shape.
     note : str
         What a reader must know of it; empty when nothing.
+    steady : float
+        How well another series could follow its course, 0 to 1.
+    demand : bool
+        Whether it is a measure of demand, which harms in neither direction.
     harmed : bool
         Whether the strongest stretch is away from the healthy level, not only from other rows that are better than it.
     """
@@ -59,11 +65,13 @@ class Felt:
     chance: float
     before: float
     during: float
-    sign: float
-    sided: bool
-    last: int
-    note: str
-    harmed: bool
+    sign: float = 1.0
+    sided: bool = False
+    last: int = 0
+    note: str = ""
+    steady: float = 0.0
+    demand: bool = False
+    harmed: bool = False
 
 
 def felt(panel: Panel, way: str) -> Felt:
@@ -77,7 +85,8 @@ def felt(panel: Panel, way: str) -> Felt:
     if healthy < onset.MIN_ROWS or seen < 2:
         note = f"only {healthy} rows before" if healthy < onset.MIN_ROWS else "only 1 row in the window during"
         none = shape.Focus(0, len(during), 0, np.zeros(len(during)), np.zeros(len(during)), False)
-        return Felt(none, 1.0, middle, float(np.nanmedian(window)) if seen else middle, 1.0, False, 0, note, False)
+        level = float(np.nanmedian(window)) if seen else middle
+        return Felt(none, 1.0, middle, level, note=note)
     times = pd.date_range(panel.start - len(before) * panel.step, periods=len(before) + len(window), freq=panel.step)
     windows = {"before": (times[0], panel.start), "during": (panel.start, times[-1] + panel.step)}
     either = way not in ("up", "down")
@@ -85,12 +94,27 @@ def felt(panel: Panel, way: str) -> Felt:
     sign = (1.0 if shift.during >= shift.before else -1.0) if either else 1.0 if way == "up" else -1.0
     scored = shape.scores(before[:, None], during[:, None], np.array([sign]))
     focus = shape.focus(scored[1][:, 0], panel.head)
-    chance = shape.symptom_chance(scored[0][:, 0], focus) if len(focus.shape) == len(during) else float("nan")
-    chance = shift.p_value if np.isnan(chance) else min(2 * chance, 1.0) if either else chance
+    chance = _chance(
+        shape.symptom_chance(scored[0][:, 0], focus), shift.p_value, len(during) / len(focus.shape), either
+    )
     rows = np.flatnonzero((focus.filter > 0) & np.isfinite(during[focus.start : focus.stop])) + focus.start
     level = float(np.median(during[rows])) if len(rows) else shift.during
     harm = sign * (level - middle) >= scored[3][0] or shape.harm(focus) >= _HARM
-    return Felt(focus, chance, middle, level, sign, not either, int(rows[-1]) if len(rows) else 0, note, harm)
+    last, demand = int(rows[-1]) if len(rows) else 0, way == "neither"
+    steady = shape.steadiness(scored[1][focus.start : focus.stop, 0])
+    return Felt(focus, chance, middle, level, sign, not either, last, note, steady, demand, harm)
+
+
+def _chance(as_shape: float, as_shift: float, places: float, either: bool) -> float:
+    """Return the chance of the symptom from that of its shape, where known, and of a lasting shift.
+
+    A stretch of the window may lie in as many `places`; where there are several, the smaller of the two chances
+    counts twice (Bonferroni). A daily rhythm hides a shift, but not a shape that no day shows.
+    """
+    if np.isnan(as_shape):
+        return as_shift
+    as_shape = min(as_shape * (2 if either else 1) * places, 1.0)
+    return as_shape if places == 1 else min(2 * min(as_shape, as_shift), 1.0)
 
 
 def examine(
@@ -100,7 +124,8 @@ def examine(
 
     Columns: ``system``, ``metric``, ``before``, ``during``, ``deviation``, ``strength``, ``alignment``,
     ``chance`` (log10, of one series), ``begin``, ``error``, ``earliest`` (rows of `during`; NaN unless it moved),
-    ``ranked``, ``note``, ``raw`` (the strength before what all share was taken off).
+    ``ranked``, ``note``, ``last`` (row with its last value, NaN if that is far from `during`), ``quiet`` (how many of
+    its own sampling steps that was before the end), ``raw`` (the strength before what all share was taken off).
     """
     parts = [
         _examine(panel, block, graph, symptom, harmful)
@@ -152,10 +177,45 @@ def _examine(panel: Panel, block: Block, graph: nx.DiGraph, symptom: Felt, harmf
             (level - middle[column]) / spread[column] if usable else float("nan"),
             float(found.strength[column]) if heard else 0.0,
             float(found.alignment[column]), *start, ranked, "" if is_symptom and note in (DEMAND, STRANGER) else note,
+            *_last(block.before[:, column], block.during[:, column], panel),
         ))  # fmt: skip
     columns = ["system", "metric", "before", "during", "deviation", "strength", "alignment", "begin", "error",
-               "earliest", "ranked", "note"]  # fmt: skip
+               "earliest", "ranked", "note", "last", "quiet"]  # fmt: skip
     return pd.DataFrame(rows, columns=columns)
+
+
+def _last(before: Any, during: Any, panel: Panel) -> tuple[float, float]:
+    """Return the row of `during` with the last value, and how many of its sampling steps that was before the end."""
+    healthy, rows = np.flatnonzero(np.isfinite(before)), np.flatnonzero(np.isfinite(during))
+    if len(rows):
+        last = float(rows[-1])
+    elif panel.head and len(healthy):
+        last = float(healthy[-1] - len(before) - panel.gap + panel.head)
+    else:
+        return float("nan"), 0.0
+    return last, (len(during) - 1 - last) / (float(np.median(np.diff(healthy))) if len(healthy) > 1 else 1.0)
+
+
+def set_aside(table: pd.DataFrame, panel: Panel) -> dict[str, str]:
+    """Return the systems that are measured, but of which no series could be ranked, and why, as a verb."""
+    found = {}
+    for system, rows in table[~table.groupby("system")["ranked"].transform("any")].groupby("system", sort=True):
+        if (rows["note"] == STRANGER).all():
+            continue
+        if fell_silent(rows):
+            found[str(system)] = f"sent nothing after {show(panel.times([rows['last'].max()])[0])}"
+        elif (rows["note"] == DEMAND).all():
+            found[str(system)] = "has measures of demand only"
+        elif (rows["note"] == BLIND).any():
+            found[str(system)] = "was measured in too few rows"
+        else:
+            found[str(system)] = f"had {rows['note'].iloc[0]}"
+    return found
+
+
+def fell_silent(rows: pd.DataFrame) -> bool:
+    """Return whether a system, of whose series these are the rows, sent nothing any more at the window's end."""
+    return bool((rows["last"].notna() & (rows["quiet"] > _SILENT)).all())
 
 
 def _note(system: str, way: str, before: int, during: int, graph: nx.DiGraph, note: str) -> str:
@@ -185,7 +245,8 @@ def _begin(before: Any, during: Any, panel: Panel, symptom: Felt, lead: int) -> 
     if first == 0:
         return float("nan"), float("nan"), float("nan")
     unseen = float(rows[first] - rows[first - 1] - 1)
-    return float(rows[first]), error + unseen, float(rows[earliest])
+    slowly = first - gradual(during[rows], first, last, np.nan_to_num(before))
+    return float(rows[first]), error + unseen + float(rows[first] - rows[slowly]), float(rows[earliest])
 
 
 def _shared(table: pd.DataFrame, graph: nx.DiGraph, system: str) -> float:

@@ -169,9 +169,13 @@ def harm(seen: Focus) -> float:
     return float(np.clip(seen.filter, 0.0, None) @ seen.shape) / contrast if contrast > 0 else 0.0
 
 
-def steadiness(seen: Focus) -> float:
-    """Return the correlation of neighbouring rows of the shape, 0 to 1: how well another series could follow it."""
-    left, right = (part - part.mean() for part in (seen.shape[:-1], seen.shape[1:]))
+def steadiness(x: Any) -> float:
+    """Return the correlation of neighbouring scores, 0 to 1: how well another series could follow their course."""
+    both = np.isfinite(x[:-1]) & np.isfinite(x[1:])
+    if both.sum() < 3:
+        return 0.0
+    left, right = (np.clip(part[both], -_CLIP, _CLIP) for part in (x[:-1], x[1:]))
+    left, right = left - left.mean(), right - right.mean()
     power = float(np.sqrt((left @ left) * (right @ right)))
     return max(float(left @ right) / power, 0.0) if power > 0 else 0.0
 

@@ -127,7 +127,7 @@ def _lists(path: tuple[str, ...], old: list[str], new: list[str]) -> Iterator[di
         yield _row(name, *((item, _MISSING) if item in counts[0] else (_MISSING, item)))
     for item in sorted(set(old) & set(new)):
         if counts[0][item] != counts[1][item]:
-            times = [f"{count[item]} times" for count in counts]
+            times = ["once" if count[item] == 1 else f"{count[item]} times" for count in counts]
             yield _row((*path[:-1], f"{path[-1]}[{item}]"), *times)
     yield from _reordered(path, old, new)
 
