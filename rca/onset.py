@@ -79,9 +79,12 @@ def window(value: Sequence[Any], what: str) -> Window:
     InputError
         If it is no pair of times with a zone, or ends before it starts.
     """
-    if len(value) != 2:
-        raise InputError(f"{what}: a window is a pair (start, end), not {len(value)} values")
-    start, end = (pd.Timestamp(item) for item in value)
+    if not isinstance(value, (tuple, list, pd.DatetimeIndex, np.ndarray)) or len(value) != 2:
+        raise InputError(f"{what}: a window is a pair (start, end) of times, found {value!r:.80}")
+    try:
+        start, end = (pd.Timestamp(item) for item in value)
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{what}: a window is a pair (start, end) of times, found {value!r:.80}: {error}") from error
     if pd.isna(start) or pd.isna(end) or start.tzinfo is None or end.tzinfo is None:
         raise InputError(f"{what}: {start} to {end}: both ends need a time with a zone")
     if end <= start:

@@ -48,7 +48,11 @@ class Trace:
     @property
     def answer(self) -> str:
         """The answer in a sentence: what is known of the best candidate, or why nobody is named."""
-        return self.abstained or str(self.candidates["sentence"].iloc[0])
+        if self.abstained:
+            return self.abstained
+        best = self.candidates.iloc[0]
+        sure = f" Estimated confidence: {best['confidence']:.0%}." if "confidence" in best else ""
+        return f"{best['sentence']}{sure}"
 
     @property
     def remarks(self) -> list[str]:

@@ -128,7 +128,7 @@ def test_the_path_runs_from_the_first_cause_to_the_symptom_with_reasons():
 def test_a_dependency_that_moved_after_the_symptom_is_no_cause():
     found = chain({"a": (360, 30), "b": (0, 0), "c": (330, 8)})
     assert found.first == "c"
-    assert found.deviations.set_index("system").loc["a", "note"] == "moved 2 hours after the symptom: set aside"
+    assert found.deviations.set_index("system").loc["a", "note"] == "moved 2 h 30 min after the symptom: set aside"
 
 
 def test_a_symptom_within_noise_or_in_the_harmless_direction_names_nobody():
@@ -144,7 +144,7 @@ def test_two_equal_dependencies_tie_and_two_alike_are_told_apart_with_little_con
     assert found.abstained.startswith("2 systems fit about equally well and cannot be told apart: ")
     assert set(found.abstained[:-1].split(": ")[1].split(", ")) == {"a", "b"}
     alike = chain({"a": (320, 20), "b": (320, 20), "c": (321, 12)}, graph)
-    assert alike.abstained or alike.candidates["confidence"].iloc[0] < 0.65
+    assert alike.abstained or alike.candidates["confidence"].iloc[0] < 0.7
 
 
 def test_a_cycle_is_told_apart_by_time_only():
@@ -254,15 +254,15 @@ def test_a_link_counts_half_where_a_shared_metric_moved_at_one_end_only():
 def test_a_dependency_that_moved_long_before_is_set_aside():
     found = chain({"a": (285, 30), "b": (0, 0), "c": (330, 8)})
     assert found.first == "c"
-    assert found.deviations.set_index("system").loc["a", "note"] == "moved 4 hours before the symptom: set aside"
+    assert found.deviations.set_index("system").loc["a", "note"] == "moved 3 h 45 min before the symptom: set aside"
 
 
 def test_lags_are_told_edge_by_edge():
     found = chain({"a": (320, 30), "b": (320, 30), "c": (326, 8)})
     assert found.first == "a"
     assert found.candidates.loc["a", "lags"] == (
-        "below the sampling step of 5 minutes",
-        "30 minutes (within 10 minutes)",
+        "below the sampling step of 5 min",
+        "30 min (within 10 min)",
     )
 
 
@@ -406,13 +406,13 @@ def test_what_is_missing_and_why_the_runner_up_lost_is_said():
     assert found.first == "a"
     assert found.missing.startswith("Missing: metrics of dark, on which a depends")
     assert found.runner_up.startswith("b, the runner-up, scores ")
-    assert "5 minutes before b, which depends on it" in found.candidates.loc["a", "sentence"]
+    assert "5 min before b, which depends on it" in found.candidates.loc["a", "sentence"]
 
 
 def test_confidence_grows_with_the_margin_and_is_shared_out():
     found = chain({"a": (320, 20), "b": (321, 15), "c": (322, 12)}).candidates
     margin = found["score"].iloc[0] / found["score"].iloc[1]
-    assert found["confidence"].iloc[0] == pytest.approx(1.25 * margin**3 / (1 + 1.25 * margin**3), abs=0.006)
+    assert found["confidence"].iloc[0] == pytest.approx(1.6 * margin**3 / (1 + 1.6 * margin**3), abs=0.006)
     assert 0.97 <= found["confidence"].sum() <= 1.03
     alone = chain({"a": (320, 20), "c": (0, 0)}, nx.DiGraph([("a", "c")]), symptom=("a", "latency"))
     assert alone.candidates["confidence"].tolist() == [0.99]
@@ -446,7 +446,7 @@ def test_the_symptom_may_be_an_audit_flag_of_a_system_without_metrics():
     flags = happened((322, None, "audit", "audit", 17))
     found = chain({"model": (320, 20)}, graph, symptom=("audit", "events"), events=flags)
     assert found.first == "model"
-    assert found.candidates.loc["model", "lags"] == ("10 minutes (within 10 minutes)",)
+    assert found.candidates.loc["model", "lags"] == ("10 min (within 10 min)",)
 
 
 def test_error_records_are_counted_since_the_row_before():

@@ -136,7 +136,7 @@ def test_swapped_columns_are_a_difference_of_their_own():
         ("features", "reordered"), ("features[new]", "added"), ("features[sum]", "removed"),
     ]  # fmt: skip
     assert rows({"features": ["a", "a", "b"]}, {"features": ["a", "b"]}) == [
-        ["feature", "features[a]", "2 times", "1 times", "changed"]
+        ["feature", "features[a]", "2 times", "once", "changed"]
     ]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from itertools import pairwise
 from typing import Any
 
@@ -27,7 +26,6 @@ _SHADES = (
 _FIRST = "#D55E00"
 _WHOLE = 15  # systems up to which all are drawn
 _LEGIBLE = 6.0  # points
-_UNIT = re.compile(r"(\d+) (day|hour|minute|second|millisecond)s?\b")
 _UNITS = "sd: robust standard deviations from the healthy level; times: month-day hour, UTC"
 
 
@@ -172,17 +170,12 @@ def _apart(time: pd.Timestamp, felt: pd.Timestamp) -> list[str]:
 
 
 def _lags(trace: Trace) -> dict[str, list[str]]:
-    """Say of each system on the way how much later it moved than the one before, in short units."""
+    """Say of each system on the way how much later it moved than the one before."""
     if not trace.first or "lags" not in trace.candidates:
         return {}
     best = trace.candidates.iloc[0]
     steps = zip(pairwise(best["path"]), best["lags"], strict=False)
-    return {effect: [f"lag: {_UNIT.sub(_short, lag)}"] for (_, effect), lag in steps}
-
-
-def _short(unit: re.Match[str]) -> str:
-    short = {"day": "d", "minute": "min", "second": "s", "millisecond": "ms"}
-    return f"{unit[1]} {short.get(unit[2], unit[2][0])}"
+    return {effect: [f"lag: {lag}"] for (_, effect), lag in steps}
 
 
 def _tags(ax: Axes, trace: Trace, placed: dict[str, layers.Box], scale: float) -> None:

@@ -14,19 +14,19 @@ from rca import onset
 from rca.errors import InputError
 from rca.records import Trace
 from rca.systems.cascade import sentences
-from rca.systems.cascade.doubt import SYMPTOM, doubt, unusable
+from rca.systems.cascade.confidence import confidence, unseen
+from rca.systems.cascade.doubt import SYMPTOM, doubt, joint, unusable
 from rca.systems.cascade.happenings import METRIC, happenings
 from rca.systems.cascade.links import Moved, Reach, reach
 from rca.systems.cascade.panel import Panel, check_columns, panel as make_panel
 from rca.systems.cascade.series import Felt, best_series, examine, felt, set_aside
 from rca.systems.cascade.simulate import Fault, Simulation, random_graph, simulate
+from rca.wording import duration
 
 __all__ = ["Fault", "Simulation", "random_graph", "simulate", "trace"]
 
 _OWN = 0.5  # share of a system's score that a cause of its own takes
 _NO_WAY = 0.6  # weight of a system without a way to the symptom in the graph: an edge may be missing
-_ODDS = 1.25  # odds of a leader whose score is the runner-up's, that it is the first cause
-_SUREST = 0.99  # a rank is never surer than this
 _FAINT = 0.05  # share of the leader's score up to which a system is no candidate
 _COLUMNS = (
     "rank", "score", "confidence", "strength", "moved",
@@ -106,31 +106,36 @@ def trace(
     UnknownName
         If the symptom's system or metric, or a metric in `harmful`, is not in `metrics`.
     InputError
-        If the windows overlap, or one holds no measured value, or none of the symptom; if `graph` is no directed
-        graph of names; if times have no zone, values are no numbers, or a name is missing.
+        If `symptom` is no pair of names or `harmful` no mapping; if the windows overlap, or one holds no measured
+        value, or none of the symptom; if `graph` is no directed graph of names; if times have no zone, values are no
+        numbers, or a name is missing.
 
     Notes
     -----
-    It abstains if the symptom is a lone spike, has too few rows, or was away from its level since `during` began with
-    no healthy rows shortly before it; if its system is not in `graph`; if chance explains the symptom and the
-    leader, picked from all systems, in 3 % of healthy windows (Fisher's method); if the leader's score is
-    not 1.03 times the next; if the leader and a system in a cycle with it moved at once (one next to it, or one
-    whose score comes within 1.1); if a quarter of the systems with edges, but unrelated to the leader, moved at
-    least 0.4 times as strongly as it (a cause outside the graph, such as load); and if measures of demand rose at
-    the leader and at half of the systems that have one, no later than it. What 10 or more systems that the symptom
-    does not depend on share (the median) is taken off every system. Where a system has the symptom's metric, its
-    others count a third.
+    It abstains if the symptom is a lone spike, has too few rows, was only better before, is a measure of demand, or
+    was away from its level since `during` began with no healthy rows shortly before it; if its system is not in
+    `graph`, has no edge there while others moved as clearly or before it, or depends only on systems without metrics
+    while measured ones are not in the graph; if chance explains the symptom and the leader, picked from all systems,
+    in 3 % of healthy windows (Fisher's method); if the leader's score is not 1.03 times the next; if the leader and a
+    system in a cycle with it moved at once (one next to it, or one whose score comes within 1.1); if the symptom's
+    own system leads, but another explains most of it; if most of what the leader reaches moved before it (edges
+    turned round); if a system it depends on fell silent about then, or moved but was measured too rarely; if a
+    quarter of the systems with edges, but unrelated to the leader, moved at least 0.4 times as strongly as it, or
+    its metric moved alike on half of the others that have it (a cause outside the graph, such as load); and if
+    measures of demand rose at the leader and at half of the systems that have one, no later than it. What 10 or more
+    systems that the symptom does not depend on share (the median) is taken off every system. Where a system has the
+    symptom's metric, its others count a third.
 
-    ``confidence`` was fitted on simulated incidents of our own (``simulate``), where 212 answers were right in 93 %;
-    real incidents may be harder.
+    ``rca.systems.cascade.confidence`` has the arithmetic of ``confidence``, which was fitted on simulated incidents of
+    our own (``simulate``); real incidents may be harder. Holes of up to 12 rows are taken as straight lines.
 
     A rank is a hypothesis: a cause that no metric shows cannot be named, and the sentence lists dependencies
     without metrics. A system without a way to the symptom may lead if it explains much, since an edge may be
     missing; its ``lags`` say so. An innocent change of a system upstream, in the hour of the fault and measured in
-    another metric, can be taken for the cause with much confidence. Names carry no meaning, except that two metrics
-    have the same one. The weights were chosen by hand on simulated incidents of our own, with the demo's world,
-    PetShop's low traffic and RootCauseBench in view, so results on those flatter the method. Series are
-    examined 256 at a time.
+    another metric, can be taken for the cause with much confidence. A load that reaches all systems by one of them
+    looks like a fault of that one. Names carry no meaning, except that two metrics have the same one. The weights
+    were chosen by hand on simulated incidents of our own, with the demo's world, PetShop's low traffic and
+    RootCauseBench in view, so results on those flatter the method. Series are examined 256 at a time.
 
     Examples
     --------
@@ -147,8 +152,8 @@ def trace(
     ('db', ('db', 'api'))
     """
     healthy, searched = onset.window(before, "before"), onset.window(during, "during")
+    _check_question(symptom, harmful, graph)
     symptom, harmful = (str(symptom[0]), str(symptom[1])), dict(harmful or {})
-    _check_graph(graph)
     check_columns(metrics)
     if events is not None:
         signs = happenings(events, metrics, graph, symptom, (healthy, searched))
@@ -167,13 +172,19 @@ def trace(
     deviations = _deviations(table, panel, own, scored, len(systems.names))
     if reason:
         return Trace(symptom, _nobody(), deviations, reason)
-    candidates = _describe(scored, systems, ways, graph, panel, symptom[0], aside)
+    candidates = _describe(
+        scored, systems, ways, graph, panel, symptom[0], aside, joint(scored, own, len(systems.names))
+    )
     first, error = str(candidates.index[0]), candidates["onset_error"].iloc[0]
     lacking = sentences.missing(graph, first, systems.names, set(table["system"]) - set(graph), error)
     return Trace(symptom, candidates, deviations, None, sentences.runner_up(candidates), lacking)
 
 
-def _check_graph(graph: nx.DiGraph) -> None:
+def _check_question(symptom: Any, harmful: Any, graph: Any) -> None:
+    if not isinstance(symptom, (tuple, list)) or len(symptom) != 2 or not all(isinstance(x, str) for x in symptom):
+        raise InputError(f"symptom: wanted a pair (system, metric) of names, found {symptom!r:.80}")
+    if harmful is not None and not isinstance(harmful, Mapping):
+        raise InputError(f"harmful: wanted a mapping such as {{'latency': 'up'}}, found {harmful!r:.80}")
     if not isinstance(graph, nx.DiGraph) or graph.is_multigraph():
         raise InputError(f"graph: wanted a networkx DiGraph with edges cause -> effect, found {type(graph).__name__}")
     other = next((node for node in graph if not isinstance(node, str)), None)
@@ -225,12 +236,14 @@ def _describe(
     panel: Panel,
     end: str,
     aside: Mapping[str, str],
+    chance: float,
 ) -> pd.DataFrame:
     """Return the candidates with their onsets, paths, lags and sentences."""
     table = scored.set_index("system", drop=False).rename_axis("system")
     table["onset"] = panel.times(table["begin"])
     table["onset_error"] = table["error"] * panel.step
-    table["confidence"] = _confidence(table["score"].to_numpy())
+    hidden = unseen(graph, str(table.index[0]), systems.names, set(table.index))
+    table["confidence"] = confidence(table["score"].to_numpy(), hidden, chance)
     place = systems.names.index(end)
     table["path"] = pd.Series(
         [ways.path(row, place) if far > 0 else (name, end) for name, row, far in
@@ -264,19 +277,7 @@ def _pulled(row: pd.Series, table: pd.DataFrame, graph: nx.DiGraph) -> str:
         return ""
     names = [name for gap, name in known if gap == known[0][0]][:3]
     verb = "depends" if len(names) == 1 else "depend"
-    return f", {sentences.span(known[0][0])} before {' and '.join(names)}, which {verb} on it"
-
-
-def _confidence(score: Any) -> Any:
-    """Return the estimated chance of each candidate, best first, to be the first cause.
-
-    The leader's odds are 1.25 times the cube of its score over the next one's: a logistic regression on 212 answers
-    to simulated incidents. What is left is shared among the others by their scores.
-    """
-    margin = score[0] / score[1] if len(score) > 1 else math.inf
-    leader = min(1 / (1 + 1 / (_ODDS * margin**3)), _SUREST)
-    rest = score[1:] / max(score[1:].sum(), 1e-9)
-    return np.concatenate([[leader], (1 - leader) * rest]).round(2)
+    return f", {duration(known[0][0])} before {' and '.join(names)}, which {verb} on it"
 
 
 def _nobody() -> pd.DataFrame:
@@ -286,14 +287,15 @@ def _nobody() -> pd.DataFrame:
 def _deviations(table: pd.DataFrame, panel: Panel, own: Felt, scored: pd.DataFrame, count: int) -> pd.DataFrame:
     """Return the table of all series, with an onset where one moved with the symptom."""
     moved = (table["chance"] + math.log10(count) < math.log10(SYMPTOM)) | table["system"].isin(scored["system"])
-    moved &= table["begin"].notna()
+    moved &= table["begin"].notna() & (table["deviation"] != 0)
     out = table[["system", "metric", "before", "during", "deviation"]].copy()
     out["onset"] = pd.Series(panel.times(table["begin"]), index=table.index).where(moved)
     felt_at = table["begin"].iloc[panel.symptom]
     slack = table["error"] + table["error"].iloc[panel.symptom]
-    notes, ranked = [], set(scored["system"])
+    notes: list[str] = []
+    ranked = set(scored["system"])
     for note, gap, error, system in zip(table["note"], table["begin"] - felt_at, slack, table["system"], strict=True):
-        if not note and system not in ranked and gap == gap:
+        if not note and system not in ranked and gap == gap and len(notes) != panel.symptom:
             note = _aside(gap, error, panel)
         notes.append(note)
     out["note"] = notes
@@ -304,4 +306,4 @@ def _aside(gap: float, error: float, panel: Panel) -> str:
     """Say why a series that moved is not ranked; `gap` and `error` are sampling steps after the symptom."""
     if abs(gap) <= error:
         return "moved, but followed the symptom's course too loosely: set aside"
-    return f"moved {sentences.span(abs(gap) * panel.step)} {'after' if gap > 0 else 'before'} the symptom: set aside"
+    return f"moved {duration(abs(gap) * panel.step)} {'after' if gap > 0 else 'before'} the symptom: set aside"

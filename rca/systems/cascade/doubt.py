@@ -14,7 +14,7 @@ from rca.systems.cascade import sentences
 from rca.systems.cascade.links import Moved
 from rca.systems.cascade.series import BLIND, DEMAND, Felt, fell_silent
 
-__all__ = ["SYMPTOM", "doubt", "unusable"]
+__all__ = ["SYMPTOM", "doubt", "joint", "unusable"]
 
 _TIE = 1.03  # the leader's score over the runner-up's, below which they tie
 _ALIKE = 1.1  # the leader's score over that of another in a cycle with it, up to which they are alike
@@ -64,14 +64,13 @@ def doubt(
     aside: Mapping[str, str],
 ) -> str:
     """Return why the leader may not be named; empty when it may."""
-    chance = min(1.0, 10 ** float(scored["chance"].iloc[0]) * len(systems.names)) if len(scored) else 1.0
-    product = max(own.chance * chance, 1e-300)
-    joint = product * (1 - math.log(product))  # Fisher: chance of so small a product of two uniform numbers
-    if own.chance >= SYMPTOM and joint >= _JOINT:
+    together = joint(scored, own, len(systems.names))
+    if own.chance >= SYMPTOM and together >= _JOINT:
         return _within(symptom, own)
-    if scored.empty or joint >= _JOINT:
+    if scored.empty or together >= _JOINT:
         best = ""
         if len(scored):
+            chance = _by_chance(scored, len(systems.names))
             best = (f"; {scored['system'].iloc[0]} comes closest, but among {len(systems.names)} healthy systems one "
                     f"would do as well in {chance:.0%} of such windows")  # fmt: skip
         return f"No system that the symptom could come from followed its course in time clearly enough{best}."
@@ -94,6 +93,20 @@ def doubt(
         or _common(table, graph, first, symptom[1])
         or _demand(table, first, count)
     )
+
+
+def _by_chance(scored: pd.DataFrame, count: int) -> float:
+    """Return the chance that one of `count` healthy systems follows the symptom as well as the leader."""
+    return min(1.0, 10 ** float(scored["chance"].iloc[0]) * count) if len(scored) else 1.0
+
+
+def joint(scored: pd.DataFrame, own: Felt, count: int) -> float:
+    """Return the chance of symptom and leader together when nothing is wrong.
+
+    Fisher's method: the chance of so small a product of two uniform numbers.
+    """
+    product = max(own.chance * _by_chance(scored, count), 1e-300)
+    return product * (1 - math.log(product))
 
 
 def _within(symptom: tuple[str, str], own: Felt) -> str:

@@ -10,29 +10,12 @@ import networkx as nx
 import pandas as pd
 
 from rca.times import show
+from rca.wording import duration
 
-__all__ = ["candidate", "lags", "listed", "missing", "numbers", "runner_up", "span", "unjudged"]
+__all__ = ["candidate", "lags", "listed", "missing", "numbers", "runner_up", "unjudged"]
 
 _MOSTLY = 0.5  # share of a candidate's score that a cause of its own must take to be named as its explanation
 _NAMED = 4  # systems that a sentence names
-
-
-def span(length: pd.Timedelta) -> str:
-    """Return a duration in its largest fitting unit.
-
-    Examples
-    --------
-    >>> span(pd.Timedelta("90min")), span(pd.Timedelta("1D"))
-    ('90 minutes', '1 day')
-    """
-    for unit, name in (("D", "day"), ("h", "hour"), ("min", "minute")):
-        one = pd.Timedelta(1, unit)
-        if length == one:
-            return f"1 {name}"
-        if length >= 2 * one:
-            return f"{length / one:.0f} {name}s"
-    seconds = length.total_seconds()
-    return f"{seconds:.0f} seconds" if seconds >= 2 or seconds == 0 else f"{seconds * 1000:.0f} milliseconds"
 
 
 def candidate(
@@ -69,7 +52,7 @@ def candidate(
     change = f"{verb} from {before} to {during}{rate}" if before != during else "moved"
     text = f"{row['metric']} of {row['system']} {change}"
     if pd.notna(row["onset"]):
-        text += f" at {show(row['onset'])} (within {span(row['onset_error'])})"
+        text += f" at {show(row['onset'])} (within {duration(row['onset_error'])})"
     text += f"{pulled}; "
     if by is not None:
         how = "which uses it and moved earlier" if by[1] else "which it depends on and which moved no later"
@@ -143,9 +126,9 @@ def lags(path: Sequence[str], onsets: Any, measured: Collection[str], step: pd.T
         (first, error), (then, other) = onsets[cause], onsets[effect]
         lag = then - first
         if abs(lag) < step:
-            said.append(f"below the sampling step of {span(step)}")
+            said.append(f"below the sampling step of {duration(step)}")
         else:
-            said.append(f"{'-' if lag < pd.Timedelta(0) else ''}{span(abs(lag))} (within {span(error + other)})")
+            said.append(f"{duration(lag)} (within {duration(error + other)})")
     return tuple(said)
 
 
@@ -183,5 +166,5 @@ def missing(
     if strangers:
         parts.append(f"edges of {listed(sorted(strangers))}, measured but not in the graph")
     if pd.notna(error) and error >= pd.Timedelta("1min"):
-        parts.append(f"finer rows than now, when the onset is known within {span(error)} only")
+        parts.append(f"finer rows than now, when the onset is known within {duration(error)} only")
     return f"Missing: {'; '.join(parts)}." if parts else ""

@@ -252,7 +252,8 @@ def follow(before: Any, during: Any, seen: Focus, either: Any) -> Follow:
     large = np.abs(level) > np.abs(filtered)  # else the rows out of the shape are away, on the other side
     over, under = np.where(large, filtered, 2 * level), np.where(large, level, filtered)
     fresh = np.divide(over, under, out=np.zeros_like(level), where=under != 0)
-    came = np.clip(np.take_along_axis(fresh, lead[None], 0)[0], 0.0, 1.0)
+    came, risen = (np.take_along_axis(part, lead[None], 0)[0] for part in (np.clip(fresh, 0.0, 1.0), ~large))
+    best = np.where(risen & ((best > 0) | either), came * best, best)  # else rows that got better make a move
     return Follow(sign * best, sign, enough, lead, came * _alignment(sign * x, seen, lead))
 
 
