@@ -12,6 +12,7 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.path import Path
 from matplotlib.transforms import Bbox
 
+from rca.errors import InputError
 from rca.plots.cascade import cascade
 from rca.plots.graph import graph as draw
 from rca.records import Trace
@@ -305,3 +306,8 @@ def test_a_given_axes_in_which_nothing_could_be_read_says_so_in_texts_that_can()
 
 def test_an_empty_graph_says_so():
     assert texts(draw(nx.DiGraph())) == ["no system is named"]
+
+
+def test_a_graph_that_was_not_the_one_traced_is_refused():
+    with pytest.raises(InputError, match="draw over the graph that was traced"):
+        cascade(NAMED, nx.DiGraph([("one", "two")]))

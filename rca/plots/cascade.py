@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
+from rca.errors import InputError
 from rca.plots import layers, sheet
 from rca.records import Trace
 from rca.wording import duration
@@ -53,6 +54,11 @@ def cascade(trace: Trace, graph: nx.DiGraph, ax: Axes | None = None, *, everythi
         moved than the one before, where the trace tells it (column ``lags``). Where nobody is named, the reason is
         written instead. Edges that close a cycle are dashed. Data are inches on the sheet.
 
+    Raises
+    ------
+    InputError
+        If a system on the way to the symptom is not in the graph: then it is not the one that was traced.
+
     Examples
     --------
     >>> moved = pd.DataFrame({"system": ["db"], "metric": ["latency"], "deviation": [9.0], "note": [""],
@@ -61,6 +67,11 @@ def cascade(trace: Trace, graph: nx.DiGraph, ax: Axes | None = None, *, everythi
     >>> [text.get_text() for text in cascade(trace, nx.DiGraph([("db", "api")])).texts][:3]
     ['No first cause is named.', 'Too little was measured.', 'db']
     """
+    absent = [name for name in trace.candidates["path"].iloc[0] if name not in graph] if trace.first else []
+    if absent:
+        raise InputError(
+            f"graph: {', '.join(absent)} of the trace's path not in it; draw over the graph that was traced"
+        )
     texts, looks = _looks(trace, graph)
     way = tuple(trace.candidates["path"].iloc[0]) if trace.first else ()
     shown = graph if everything or len(graph) <= _WHOLE else _part(trace, graph, way)

@@ -241,7 +241,7 @@ def _describe(
     """Return the candidates with their onsets, paths, lags and sentences."""
     table = scored.set_index("system", drop=False).rename_axis("system")
     table["onset"] = panel.times(table["begin"])
-    table["onset_error"] = table["error"] * panel.step
+    table["onset_error"] = (table["error"] + table["rise"]) * panel.step
     hidden = unseen(graph, str(table.index[0]), systems.names, set(table.index))
     table["confidence"] = confidence(table["score"].to_numpy(), hidden, chance)
     place = systems.names.index(end)

@@ -159,7 +159,7 @@ def _turned(scored: pd.DataFrame, graph: nx.DiGraph) -> str:
     gap = first["begin"] - reached["begin"]
     before = sorted(reached["system"][gap > 0])
     clearly = gap - first["error"] - reached["error"] > -1  # both errors hold the same sampling step
-    if len(before) < 2 or len(before) <= 2 * (gap < 0).sum() or not clearly.any():
+    if len(before) < 2 or 2 * len(before) <= len(reached) or not clearly.any():
         return ""
     return (f"{leader} fits best, but {len(before)} of the {len(reached)} systems that it should have pulled along "
             f"moved before it ({sentences.listed(before)}): are the edges turned round? They lead from cause to "

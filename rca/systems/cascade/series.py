@@ -124,6 +124,7 @@ def examine(
 
     Columns: ``system``, ``metric``, ``before``, ``during``, ``deviation``, ``strength``, ``alignment``,
     ``chance`` (log10, of one series), ``begin``, ``error``, ``earliest`` (rows of `during`; NaN unless it moved),
+    ``rise`` (rows before `begin` in which a gradual rise may have begun),
     ``ranked``, ``note``, ``last`` (row with its last value, NaN if that is far from `during`), ``quiet`` (how many of
     its own sampling steps that was before the end), ``raw`` (the strength before what all share was taken off).
     """
@@ -166,7 +167,7 @@ def _examine(panel: Panel, block: Block, graph: nx.DiGraph, symptom: Felt, harmf
         part = block.during[np.clip(inside - found.lead[column], 0, None), column]
         part = part[np.isfinite(part)]
         level = float(np.median(part)) if len(part) else float("nan")
-        start = (float("nan"),) * 3
+        start = (float("nan"),) * 4
         heard = usable and (ranked or note == DEMAND)
         away = abs(level - middle[column]) > _AWAY * spread[column]
         if heard and (away or found.strength[column] > _AWAY):
@@ -180,7 +181,7 @@ def _examine(panel: Panel, block: Block, graph: nx.DiGraph, symptom: Felt, harmf
             *_last(block.before[:, column], block.during[:, column], panel),
         ))  # fmt: skip
     columns = ["system", "metric", "before", "during", "deviation", "strength", "alignment", "begin", "error",
-               "earliest", "ranked", "note", "last", "quiet"]  # fmt: skip
+               "earliest", "rise", "ranked", "note", "last", "quiet"]  # fmt: skip
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -230,8 +231,8 @@ def _note(system: str, way: str, before: int, during: int, graph: nx.DiGraph, no
     return DEMAND if way == "neither" else note
 
 
-def _begin(before: Any, during: Any, panel: Panel, symptom: Felt, lead: int) -> tuple[float, float, float]:
-    """Return the row of `during` where a series left its level, its error, and the first conceivable row.
+def _begin(before: Any, during: Any, panel: Panel, symptom: Felt, lead: int) -> tuple[float, float, float, float]:
+    """Return the row where a series left its level, its error, the first conceivable row, and the rows of a slow rise.
 
     NaN when it was away from its level since the first row that is known, so that it may have left it at any time
     before; where the windows lie a few rows apart, the error holds the rows between.
@@ -239,14 +240,15 @@ def _begin(before: Any, during: Any, panel: Panel, symptom: Felt, lead: int) -> 
     rows = np.flatnonzero(np.isfinite(during))
     away = rows[(rows <= max(symptom.last - int(lead), 0)) & (during[rows] > _MOVED)] if len(rows) else rows
     if not len(away):
-        return float("nan"), float("nan"), float("nan")
+        return (float("nan"),) * 4
     last = int(np.searchsorted(rows, away[-1]))
     first, error, earliest = begin(during[rows], last, np.nan_to_num(before))
     if first == 0:
-        return float("nan"), float("nan"), float("nan")
+        return (float("nan"),) * 4
     unseen = float(rows[first] - rows[first - 1] - 1)
     slowly = first - gradual(during[rows], first, last, np.nan_to_num(before))
-    return float(rows[first]), error + unseen + float(rows[first] - rows[slowly]), float(rows[earliest])
+    rise = float(rows[first] - rows[slowly])
+    return float(rows[first]), error + unseen, float(rows[min(earliest, slowly)]), rise
 
 
 def _shared(table: pd.DataFrame, graph: nx.DiGraph, system: str) -> float:
