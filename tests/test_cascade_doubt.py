@@ -191,3 +191,14 @@ def test_the_error_of_an_onset_covers_a_gradual_rise_and_stays_small_for_a_jump(
 def test_questions_of_the_wrong_form_are_refused_with_the_form_that_is_wanted(asked, said):
     with pytest.raises(InputError, match=said):
         trace(shop(), **asked)
+
+
+def test_a_system_without_a_way_that_moved_first_and_fits_too_points_at_a_missing_edge():
+    rows, rng = np.arange(len(TIMES)), np.random.default_rng(9)
+    columns = {(system, "latency"): 100 + rng.normal(size=len(TIMES)) for system in sorted(SHOP)}
+    for late, size, system in ((0, 30.0, "disk"), (1, 20.0, "mail"), (3, 8.0, "orders"), (4, 8.0, "web")):
+        columns[system, "latency"] += size * (rows >= FAULT + late)
+    found = trace(columns)
+    assert found.first is None and "orders fits best along the graph, but disk" in found.abstained
+    known = nx.DiGraph([*SHOP.edges, ("disk", "orders")])
+    assert trace(columns, known).first == "disk"

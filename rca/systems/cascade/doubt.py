@@ -23,6 +23,7 @@ _JOINT = 0.03  # chance of symptom and leader together (Fisher's method), above 
 _ALIGNED = 0.5  # alignment from which on a measure of demand took the symptom's course
 _MANY = 0.25  # share of the systems unrelated to the leader that moved too, which point outside the graph
 _EXPLAINED = 0.5  # share of the symptom's system that a cause of its own explains, above which it is not named
+_HALF = 0.5  # score over the leader's, from which on a system without a way to the symptom may be the cause
 _LEVEL = 0.9  # strength over the leader's, from which on a system that moved with it moved as clearly
 _LONG = 24  # rows before the leader's begin from which on a system that fell silent may have failed first
 _SILENT = 3  # rows after it up to which it may
@@ -87,6 +88,7 @@ def doubt(
     first, count = scored.iloc[0], len(systems.names)
     return (
         _unlinked(table, graph, first, symptom[0], count)
+        or _missing_edge(scored, graph)
         or _turned(scored, graph)
         or _unseen(table, graph, first, aside)
         or _outside(table, graph, leader, symptom[1])
@@ -150,6 +152,18 @@ def _unlinked(table: pd.DataFrame, graph: nx.DiGraph, leader: pd.Series, system:
         return ""
     return (f"The graph has no edge at {system}, so what it depends on is not known, and {sentences.listed(rivals)} "
             "moved before it, or with it and as clearly: their edges are wanted.")  # fmt: skip
+
+
+def _missing_edge(scored: pd.DataFrame, graph: nx.DiGraph) -> str:
+    """Return whether a system without a way to symptom and leader moved earlier and fits half as well; empty if not."""
+    first, leader = scored.iloc[0], str(scored["system"].iloc[0])
+    related = nx.ancestors(graph, leader) | nx.descendants(graph, leader) | {leader}
+    other = scored[(scored["reach"] == 0) & ~scored["system"].isin(related) & (scored["begin"] < first["begin"])
+                   & (scored["score"] >= _HALF * first["score"])]  # fmt: skip
+    if other.empty or first["reach"] == 0:
+        return ""
+    return (f"{leader} fits best along the graph, but {other['system'].iloc[0]}, from which no way leads to it or to "
+            "the symptom, moved before it: an edge may be missing.")  # fmt: skip
 
 
 def _turned(scored: pd.DataFrame, graph: nx.DiGraph) -> str:
