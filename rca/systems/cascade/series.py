@@ -83,7 +83,7 @@ def felt(panel: Panel, way: str) -> Felt:
     healthy, seen = int(np.isfinite(before).sum()), int(np.isfinite(window).sum())
     middle = float(np.nanmedian(before)) if healthy else float("nan")
     if healthy < onset.MIN_ROWS or seen < 2:
-        note = f"only {healthy} rows before" if healthy < onset.MIN_ROWS else "only 1 row in the window during"
+        note = _few(healthy) if healthy < onset.MIN_ROWS else "only 1 row in the window during"
         none = shape.Focus(0, len(during), 0, np.zeros(len(during)), np.zeros(len(during)), False)
         level = float(np.nanmedian(window)) if seen else middle
         return Felt(none, 1.0, middle, level, note=note)
@@ -225,10 +225,14 @@ def _note(system: str, way: str, before: int, during: int, graph: nx.DiGraph, no
     if empty:
         return f"no value in the window {' and '.join(empty)}"
     if before < onset.MIN_ROWS:
-        return f"only {before} rows before"
+        return _few(before)
     if system not in graph:
         return STRANGER
     return DEMAND if way == "neither" else note
+
+
+def _few(count: int) -> str:
+    return f"only {count} row{'s' * (count != 1)} before"
 
 
 def _begin(before: Any, during: Any, panel: Panel, symptom: Felt, lead: int) -> tuple[float, float, float, float]:
