@@ -232,7 +232,7 @@ def _note(system: str, way: str, before: int, during: int, graph: nx.DiGraph, no
 
 
 def _few(count: int) -> str:
-    return f"only {count} row{'s' * (count != 1)} before"
+    return f"only {count} row{'' if count == 1 else 's'} before"
 
 
 def _begin(before: Any, during: Any, panel: Panel, symptom: Felt, lead: int) -> tuple[float, float, float, float]:
