@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from rca.errors import InputError
 from rca.times import show
 
 __all__ = ["Attribution", "ChangeFit", "Trace"]
@@ -109,27 +112,85 @@ class Attribution:
 
     Attributes
     ----------
-    values : DataFrame, shape (n_rows, n_features)
-        SHAP values, index and columns as the rows explained, in the unit of `output`.
-    base_value : float
-        Expected output; ``base_value + values.sum(axis=1)`` is the model's own output.
+    values : ndarray of float64, shape (n_rows, n_features) or (n_rows, n_features, n_classes)
+        SHAP values in the unit of `output`; three axes for a model of more than two classes.
+    base_values : ndarray of float64, shape (), (n_classes,) or, for losses, (n_rows,)
+        Expected output: it plus the sum of a row's values is the model's own output.
+    index : Index
+        Rows explained.
+    columns : Index
+        Features.
     output : str
-        ``"margin"`` (log-odds of a binary classifier), ``"probability"`` (of the second class, for a classifier
-        without a margin) or ``"prediction"`` (regression).
+        ``"margin"`` (the model's sum before its link: log-odds, logarithm), ``"probability"`` (of the second of two
+        classes), ``"prediction"`` (in the unit of the target) or ``"loss"`` (log loss, squared error).
+    method : str
+        ``"tree, path-dependent"``, ``"tree, interventional"``, ``"linear"``, ``"permutation"`` or
+        ``"catboost, path-dependent"``.
     model_id : str
         Hash of the model's content: tells whether two attributions are of one model.
     rows_id : str
         Hash of the rows explained: tells whether two attributions are of the same rows.
     additivity_error : float
         Largest absolute difference between the sum and the model's own output.
+    classes : tuple
+        Classes of the last axis of `values`; empty unless there are more than two.
+    error : ndarray of float64, or None
+        Standard error of each value where it is an estimate.
     notes : tuple of str
         How the values were computed, and what they cannot say.
+    tokens : DataFrame or None
+        Of text columns: mean absolute value by ``feature`` and ``token`` (and ``class``), largest first.
     """
 
-    values: pd.DataFrame
-    base_value: float
+    values: np.ndarray
+    base_values: np.ndarray
+    index: pd.Index
+    columns: pd.Index
     output: str
+    method: str
     model_id: str
     rows_id: str
     additivity_error: float
-    notes: tuple[str, ...] = field(default=())
+    classes: tuple[Any, ...] = ()
+    error: np.ndarray | None = None
+    notes: tuple[str, ...] = ()
+    tokens: pd.DataFrame | None = None
+
+    @property
+    def base_value(self) -> float:
+        """The expected output as one number, of losses its mean over the rows.
+
+        Raises
+        ------
+        InputError
+            If there are several classes, each with its own.
+        """
+        if self.classes:
+            raise InputError(f"there are {len(self.classes)} classes, each with its own base value: see base_values")
+        return float(np.mean(self.base_values))
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the values as a table.
+
+        Returns
+        -------
+        DataFrame, shape (n_rows, n_features) or (n_rows, n_classes * n_features)
+            Index and columns as the rows explained; for several classes the columns have the levels ``class`` and
+            ``feature``.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> index, columns = pd.Index(["row 1"]), pd.Index(["amount", "age"])
+        >>> values = np.array([[1.5, -0.5]])
+        >>> Attribution(values, np.array(0.0), index, columns, "margin", "linear", "", "", 0.0).to_frame()
+               amount  age
+        row 1     1.5 -0.5
+        """
+        if not self.classes:
+            return pd.DataFrame(self.values, index=self.index, columns=self.columns)
+        names = [(name, feature) for name in self.classes for feature in self.columns]
+        flat = self.values.transpose(0, 2, 1).reshape(len(self.index), len(names))
+        return pd.DataFrame(
+            flat, index=self.index, columns=pd.MultiIndex.from_tuples(names, names=["class", "feature"])
+        )

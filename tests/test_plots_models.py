@@ -15,7 +15,7 @@ NAMES = [*LONG, "amt_$usd$", "中文"]
 
 
 def attribution(values, model, rows):
-    return Attribution(values, 0.0, "margin", model, rows, 0.0)
+    return Attribution(values.to_numpy(), 0.0, values.index, values.columns, "margin", "linear", model, rows, 0.0)
 
 
 def shap_table(judged=True, width=50):

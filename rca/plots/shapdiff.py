@@ -40,7 +40,8 @@ def shapdiff(table: pd.DataFrame, ax: Axes | None = None, top: int = 15) -> Axes
     >>> from rca.records import Attribution
     >>> from rca.models.shapdiff import compare
     >>> values = pd.DataFrame({"amount": [1.0, -2.0], "age": [0.5, 0.5]})
-    >>> one, two = (Attribution(values * k, 0.0, "margin", f"model {k}", "rows", 0.0) for k in (1, 2))
+    >>> parts = values.index, values.columns, "margin", "linear"
+    >>> one, two = (Attribution(values.to_numpy() * k, 0.0, *parts, f"model {k}", "rows", 0.0) for k in (1, 2))
     >>> [label.get_text() for label in shapdiff(compare(one, two)).get_yticklabels()]
     ['amount', 'age']
     """

@@ -66,8 +66,9 @@ def compare(
     Examples
     --------
     >>> values = pd.DataFrame({"amount": [1.0, -2.0, 3.0], "age": [0.5, 0.5, -0.5]})
-    >>> before = Attribution(values, 0.0, "margin", "model 1", "rows", 0.0)
-    >>> after = Attribution(values * [2, 1], 0.0, "margin", "model 2", "rows", 0.0)
+    >>> parts = np.array(0.0), values.index, values.columns, "margin", "linear"
+    >>> before = Attribution(values.to_numpy(), *parts, "model 1", "rows", 0.0)
+    >>> after = Attribution(values.to_numpy() * [2, 1], *parts, "model 2", "rows", 0.0)
     >>> compare(before, after)[["before", "after", "difference", "noise_source"]]
              before  after  difference                 noise_source
     feature
@@ -77,13 +78,13 @@ def compare(
     from scipy import stats
 
     _check(before, after, alpha, refits)
-    one, two = (attribution.values.abs().to_numpy(dtype=float) for attribution in (before, after))
+    one, two = (attribution.to_frame().abs().to_numpy(dtype=float) for attribution in (before, after))
     difference = two.mean(axis=0) - one.mean(axis=0)
     paired = before.rows_id == after.rows_id
     variance, freedom = _paired(two - one) if paired else _welch(one, two)
     source = "rows"
     if refits:
-        means = np.array([refit.values.abs().to_numpy(dtype=float).mean(axis=0) for refit in refits])
+        means = np.array([refit.to_frame().abs().to_numpy(dtype=float).mean(axis=0) for refit in refits])
         variance, freedom = variance + 2 * means.var(axis=0, ddof=1), np.full(len(difference), len(refits) - 1.0)
         source = "rows and training"
     elif before.model_id != after.model_id:
@@ -109,7 +110,7 @@ def compare(
             "flagged": flagged,
             "noise_source": source,
         },
-        index=pd.Index(before.values.columns, name="feature"),
+        index=pd.Index(before.columns, name="feature"),
     )
     table.insert(0, "rank", table["difference"].abs().rank(ascending=False, method="max").astype(int))
     order = sorted(range(len(table)), key=lambda place: (-abs(difference[place]), str(table.index[place])))
@@ -119,7 +120,7 @@ def compare(
 def _check(before: Attribution, after: Attribution, alpha: float, refits: Sequence[Attribution]) -> None:
     if not 0 < alpha < 1:
         raise InputError(f"alpha is {alpha}; a share between 0 and 1 is wanted")
-    one, two = list(before.values.columns), list(after.values.columns)
+    one, two = list(before.columns), list(after.columns)
     if one != two:
         odd = [str(name) for name in (*one, *two) if (name in one) != (name in two)]
         raise InputError(f"before and after have different features: {', '.join(odd) or 'another order'}")
@@ -135,7 +136,7 @@ def _check(before: Attribution, after: Attribution, alpha: float, refits: Sequen
         raise InputError(
             "one model was explained against two backgrounds; give both calls of explain the same background"
         )
-    if min(len(before.values), len(after.values)) < 2:
+    if min(len(before.index), len(after.index)) < 2:
         raise InputError("at least two rows are needed on each side")
     if refits and (same_model or len(refits) < MIN_REFITS):
         wanted = "only for two models" if same_model else f"at least {MIN_REFITS}"

@@ -15,38 +15,74 @@ CELLS = 4_000_000  # numbers in one call of the function, about 32 MB
 
 def affine(
     function: Callable[[np.ndarray], np.ndarray], rows: np.ndarray, background: np.ndarray
-) -> tuple[np.ndarray, float] | None:
-    """Return exact values and base value of a linear function, or None if it is not linear on these rows.
+) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """Return slopes, centre and base values of a linear function, or None if it is not linear on these rows.
 
-    The slope of each feature is measured with one call, then the function is compared with the plane on all rows
-    and on the background.
+    Contributions are the rows' distance from the centre times the slopes. The slope of each feature is measured with
+    one call, then the function is compared with the plane on all rows and on the background.
+
+    Returns
+    -------
+    slope : ndarray, shape (n_features, n_outputs)
+    centre : ndarray, shape (n_features,)
+    base : ndarray, shape (n_outputs,)
     """
     if np.isnan(rows).any() or np.isnan(background).any():
         return None
     centre = background.mean(axis=0)
-    step = np.where(background.std(axis=0) > 0, background.std(axis=0), 1.0)
-    ends = function(np.vstack([centre, centre + np.diag(step)]))
-    slope = (ends[1:] - ends[0]) / step
-    for some in (rows, background):
-        own = function(some)
-        plane = ends[0] + (some - centre) @ slope
+    spread = background.std(axis=0)
+    step = np.where(spread > 0, spread, 1.0)
+    base, width = function(centre[None, :])[0], len(centre)
+    slope = np.empty((width, len(base)))
+    chunk = max(1, CELLS // width)
+    for start in range(0, width, chunk):
+        some = np.arange(start, min(width, start + chunk))
+        ends = np.repeat(centre[None, :], len(some), axis=0)
+        ends[np.arange(len(some)), some] += step[some]
+        slope[some] = (function(ends) - base) / step[some, None]
+    for table in (rows, background):
+        own = function(table)
+        plane = base + (table - centre) @ slope
         if not np.allclose(own, plane, rtol=0, atol=1e-9 * max(1.0, float(np.abs(own).max()))):
             return None
-    return (rows - centre) * slope, float(ends[0])
+    return slope, centre, base
 
 
 def permutation(
-    function: Callable[[np.ndarray], np.ndarray], rows: np.ndarray, background: np.ndarray, *, progress: bool = False
-) -> tuple[np.ndarray, float, np.ndarray]:
-    """Return estimated values, the base value and the standard error of each value.
+    function: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    rows: np.ndarray,
+    background: np.ndarray,
+    *,
+    progress: bool = False,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return estimated values, base values and the standard error of each value.
 
     From each background row features are switched to the explained row one by one, in a random order and in its
     reverse; a feature's contribution is the mean change when it is switched. The changes of one walk telescope, so
     the values plus the base value are the function's output whatever the orders were.
+
+    Parameters
+    ----------
+    function : callable
+        From rows, shape (n, n_features), and the number of the row that is explained with each, shape (n,), to
+        outputs, shape (n, n_outputs).
+    rows, background : ndarray of float64, shape (n_rows, n_features) and (n_background, n_features)
+        Rows to explain, and rows that stand for "feature not known".
+    progress : bool, default False
+        Whether to show a progress bar.
+
+    Returns
+    -------
+    values : ndarray, shape (n_rows, n_features, n_outputs)
+    base : ndarray, shape (n_rows, n_outputs)
+        Mean output where no feature is known; other for each row only if `function` looks at its number.
+    error : ndarray, shape (n_rows, n_features, n_outputs)
     """
     count, width = rows.shape
     rng = np.random.default_rng(0)
-    total, squares = np.zeros_like(rows), np.zeros_like(rows)
+    outputs = function(rows[:1], np.zeros(1, dtype=int)).shape[1]
+    total, squares = np.zeros((count, width, outputs)), np.zeros((count, width, outputs))
+    base = np.zeros((count, outputs))
     chunk = max(1, CELLS // (2 * width * (width + 1)))
     for known in track(background, "background rows", total=len(background), progress=progress):
         order = rng.permutation(width)
@@ -56,14 +92,17 @@ def permutation(
         steps = np.arange(width + 1)[:, None]
         masks = np.concatenate([steps > place, steps > width - 1 - place])
         for start in range(0, count, chunk):
-            some = rows[start : start + chunk]
+            part = slice(start, start + chunk)
+            some, numbers = rows[part], np.arange(count)[part]
             mixed = np.where(masks[:, None, :], some[None], known)
-            result = function(mixed.reshape(-1, width)).reshape(2, width + 1, len(some))
+            result = function(mixed.reshape(-1, width), np.tile(numbers, len(masks)))
+            result = result.reshape(2, width + 1, len(some), outputs)
             change = np.diff(result, axis=1)
-            value = (change[0][place] + change[1][width - 1 - place]).T / 2
-            total[start : start + chunk] += value
-            squares[start : start + chunk] += value**2
+            value = (change[0][place] + change[1][width - 1 - place]).transpose(1, 0, 2) / 2
+            total[part] += value
+            squares[part] += value**2
+            base[part] += result[0, 0]
     number = len(background)
     mean = total / number
     spread = np.sqrt(np.maximum(squares / number - mean**2, 0.0) / max(number - 1, 1))
-    return mean, float(function(background).mean()), spread
+    return mean, base / number, spread

@@ -9,23 +9,24 @@ import pandas as pd
 
 from rca.errors import InputError, UnknownName, did_you_mean, raise_all
 
-__all__ = ["check_rows", "family"]
+__all__ = ["check_codes", "check_rows", "family"]
 
 
 def family(model: Any) -> str:
-    """Return the name of the package that the model's class comes from."""
-    return type(model).__module__.partition(".")[0]
+    """Return the name of the package that the model's class, or a booster it is derived from, comes from."""
+    names = [kind.__module__.partition(".")[0] for kind in type(model).__mro__]
+    return next((name for name in names if name in ("xgboost", "lightgbm", "catboost")), names[0])
 
 
 def check_rows(model: Any, table: pd.DataFrame, name: str) -> pd.DataFrame:
-    """Return the rows as floating point numbers, or say which column or row cannot be explained.
+    """Return the rows, numbers as floating point numbers, or say which column or row cannot be explained.
 
     Parameters
     ----------
     model : object
         The fitted model.
     table : DataFrame
-        The rows.
+        The rows. Columns that are not numeric are for pipelines, and categories for models that take them.
     name : str
         What the caller calls them, for messages.
 
@@ -34,7 +35,8 @@ def check_rows(model: Any, table: pd.DataFrame, name: str) -> pd.DataFrame:
     UnknownName
         If a column is missing or unknown.
     InputError
-        If there are no rows, a column is not numeric or in another place, or a value is infinite or not a number.
+        If there are no rows, a column is of a kind that the model does not take or in another place, or a value is
+        infinite or not a number.
     """
     _check_fitted(model)
     if not isinstance(table, pd.DataFrame):
@@ -42,26 +44,78 @@ def check_rows(model: Any, table: pd.DataFrame, name: str) -> pd.DataFrame:
     if table.empty:
         raise InputError(f"{name} has no rows" if table.shape[1] else f"{name} has no columns")
     _check_columns(model, table, name)
-    wrong = [column for column in table.columns if not pd.api.types.is_numeric_dtype(table[column])]
-    raise_all(
-        [f"{name}: column {column!r} is {table[column].dtype}; only numbers can be explained" for column in wrong]
-    )
-    numbers = table.astype("float64")
+    numeric = [column for column in table.columns if pd.api.types.is_numeric_dtype(table[column])]
+    taken = _takes(model)
+    wrong = [
+        column for column in table.columns
+        if column not in numeric and taken != "anything"
+        and not (taken == "categories" and isinstance(table[column].dtype, pd.CategoricalDtype))
+    ]  # fmt: skip
+    what = "numbers and categories" if taken == "categories" else "numbers"
+    raise_all([f"{name}: column {column!r} is {table[column].dtype}; only {what} can be explained" for column in wrong])
+    _check_values(model, table[numeric], name)
+    if taken == "anything":
+        return table
+    return table.astype(dict.fromkeys(numeric, "float64"))
+
+
+def check_codes(coded: np.ndarray, table: pd.DataFrame, categorical: np.ndarray, name: str) -> None:
+    """Raise if the model's own code of a category is missing though the row has one: it was not seen in training.
+
+    Parameters
+    ----------
+    coded : ndarray, shape (n_rows, n_features)
+        Rows as `rca.models.shapdiff.leaves.codes` gives them.
+    table : DataFrame, shape (n_rows, n_features)
+        The rows.
+    categorical : ndarray of bool, shape (n_features,)
+        Columns in which the model has categories.
+    name : str
+        What the caller calls the rows, for messages.
+
+    Raises
+    ------
+    UnknownName
+        Naming column, row and category.
+    """
+    problems = []
+    for place in np.flatnonzero(categorical):
+        column = table.iloc[:, place]
+        bad = np.isnan(coded[:, place]) & column.notna().to_numpy()
+        if bad.any():
+            row = int(bad.argmax())
+            problems.append(
+                f"{name}: column {column.name!r} has the category {column.iloc[row]!r} in row {table.index[row]!r}, "
+                f"which the model has not seen ({int(bad.sum()):,} such rows); "
+                "make it missing to explain what the model makes of it"
+            )
+    raise_all(problems, UnknownName)
+
+
+def _floats(column: pd.Series) -> np.ndarray:
+    return np.asarray(column.to_numpy(dtype="float64", na_value=np.nan))
+
+
+def _check_values(model: Any, table: pd.DataFrame, name: str) -> None:
+    """Raise where a number is infinite, or missing and the model takes none that is."""
     problems = []
     takes_nan = _takes_nan(model)
-    for column in numbers.columns:
-        values = numbers[column].to_numpy()
+    for column in table.columns:
+        values = _floats(table[column])
         for bad, what in ((np.isinf(values), "an infinite value"), (np.isnan(values), "a missing value")):
             if bad.any() and not (what == "a missing value" and takes_nan):
                 row = table.index[bad.argmax()]
                 problems.append(f"{name}: column {column!r} has {what} in row {row!r} ({int(bad.sum()):,} such rows)")
     raise_all(problems)
-    return numbers
 
 
 def _check_fitted(model: Any) -> None:
-    if family(model) == "lightgbm" and not hasattr(model, "fit"):
+    if family(model) in ("xgboost", "lightgbm") and not hasattr(model, "fit"):
         return  # a Booster is always trained
+    if family(model) == "catboost":
+        if not model.is_fitted():
+            raise InputError(f"the {type(model).__name__} is not fitted")
+        return
     from sklearn.exceptions import NotFittedError
     from sklearn.utils.validation import check_is_fitted
 
@@ -78,10 +132,12 @@ def _check_columns(model: Any, table: pd.DataFrame, name: str) -> None:
     if len(twice):
         raise InputError(f"{name}: column {twice[0]!r} is there more than once")
     names = getattr(model, "feature_names_in_", None)
-    if names is None and hasattr(model, "feature_name"):
-        names = model.feature_name()
+    if names is None and not hasattr(model, "fit"):
+        names = model.feature_name() if hasattr(model, "feature_name") else getattr(model, "feature_names", None)
+    if names is None and family(model) == "catboost":
+        names = model.feature_names_
     if names is None:
-        wanted = getattr(model, "n_features_in_", table.shape[1])
+        wanted = 1 if _takes_one_text(model) else getattr(model, "n_features_in_", table.shape[1])
         if wanted != table.shape[1]:
             raise InputError(f"{name} has {table.shape[1]} columns; the model was fitted on {wanted}")
         return
@@ -104,8 +160,22 @@ def _check_columns(model: Any, table: pd.DataFrame, name: str) -> None:
             )
 
 
+def _takes(model: Any) -> str:
+    """Return which kinds of columns a model takes: numbers, categories too, or anything."""
+    if hasattr(model, "steps") or hasattr(model, "best_estimator_") or family(model) == "catboost":
+        return "anything"
+    if family(model) in ("xgboost", "lightgbm") or type(model).__name__.startswith("HistGradientBoosting"):
+        return "categories"
+    return "numbers"
+
+
+def _takes_one_text(model: Any) -> bool:
+    steps = getattr(model, "steps", None)
+    return steps is not None and hasattr(steps[0][1], "build_analyzer")
+
+
 def _takes_nan(model: Any) -> bool:
-    if family(model) in ("xgboost", "lightgbm") or hasattr(model, "steps"):
+    if family(model) in ("xgboost", "lightgbm") or _takes(model) == "anything":
         return True  # of a pipeline only its own prediction tells
     from sklearn.utils import get_tags
 
