@@ -125,13 +125,13 @@ class Attribution:
         classes), ``"prediction"`` (in the unit of the target) or ``"loss"`` (log loss, squared error).
     method : str
         ``"tree, path-dependent"``, ``"tree, interventional"``, ``"linear"``, ``"permutation"`` or
-        ``"catboost, path-dependent"``.
+        ``"catboost, path-dependent"``; ``"computed elsewhere"`` from `from_frame`.
     model_id : str
         Hash of the model's content: tells whether two attributions are of one model.
     rows_id : str
         Hash of the rows explained: tells whether two attributions are of the same rows.
     additivity_error : float
-        Largest absolute difference between the sum and the model's own output.
+        Largest absolute difference between the sum and the model's own output; NaN where that is not known.
     classes : tuple
         Classes of the last axis of `values`; empty unless there are more than two.
     error : ndarray of float64, or None
@@ -155,6 +155,28 @@ class Attribution:
     error: np.ndarray | None = None
     notes: tuple[str, ...] = ()
     tokens: pd.DataFrame | None = None
+
+    @classmethod
+    def from_frame(cls, values: pd.DataFrame, base: float, *, output: str, model_id: str, rows_id: str) -> Attribution:
+        """Return an attribution of SHAP values that were computed elsewhere, one output.
+
+        Parameters
+        ----------
+        values : DataFrame, shape (n_rows, n_features)
+            SHAP values.
+        base : float
+            Expected output.
+        output, model_id, rows_id : str
+            As the attributes.
+
+        Examples
+        --------
+        >>> own = pd.DataFrame({"amount": [1.5], "age": [-0.5]})
+        >>> Attribution.from_frame(own, 0.0, output="margin", model_id="june", rows_id="holdout").base_value
+        0.0
+        """
+        parts = values.index, values.columns, output, "computed elsewhere", model_id, rows_id, float("nan")
+        return cls(values.to_numpy(dtype="float64"), np.array(float(base)), *parts)
 
     @property
     def base_value(self) -> float:

@@ -3,161 +3,316 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from rca.errors import InputError
+from rca.models.shapdiff.noise import Noise, row_noise, same_row_noise, training_noise
+from rca.models.shapdiff.refits import Refits, explained, sizes
 from rca.records import Attribution
 
-__all__ = ["compare"]
+__all__ = ["compare", "compare_both"]
 
-MIN_REFITS = 4
+UNKNOWN = "training noise not measured"
 
 
 def compare(
-    before: Attribution, after: Attribution, *, alpha: float = 0.05, refits: Sequence[Attribution] = ()
+    before: Attribution,
+    after: Attribution,
+    *,
+    alpha: float = 0.03,
+    refits: Refits = (),
+    rows: pd.DataFrame | None = None,
+    background: pd.DataFrame | None = None,
+    n_refits: int = 20,
+    groups: Any = None,
+    rng: np.random.Generator | None = None,
+    progress: bool = False,
 ) -> pd.DataFrame:
     """Compare mean absolute SHAP values feature by feature.
 
-    Either the model or the rows are the same in both. *One model on two windows*: the noise is in the rows, and Welch's
-    test [1]_ judges each feature. *Two models on the same rows*: rows are paired, but training is noisy too. A model
-    retrained on a fresh sample of the same data differs in nearly every feature by such a test, so none is
-    given unless `refits` show how far training alone moves each feature.
+    Either the model or the rows are the same in both. *One model on two windows*: the noise is in the rows; they are
+    assigned to the windows anew at random (`rca.models.shapdiff.noise.row_noise`). *Two models on the same rows*: the
+    noise is in the training. A model retrained on a fresh sample of the same data differs in nearly every feature by
+    a test over rows, so none is made unless `refits` show how far training alone moves each feature
+    (`rca.models.shapdiff.noise.training_noise`).
 
     Parameters
     ----------
     before, after : Attribution
         Results of `explain`, in the same unit and with the same features.
-    alpha : float, default 0.05
-        Share of false discoveries among flagged features; the intervals cover ``1 - alpha`` each.
-    refits : sequence of Attribution, optional
-        The model before, fitted again at least four times on bootstrap samples of its training data, each explained on
-        the same rows. Only for two models.
+    alpha : float, default 0.03
+        Chance that any feature at all is flagged when nothing changed.
+    refits : callable or sequence, optional
+        Only for two models: the model before, trained again as it was, on rows drawn anew. A function
+        ``rng -> fitted model`` (`retrain` makes one that draws bootstrap samples), or a sequence of at least four
+        fitted models, both to be explained on `rows`; or of at least four results of `explain` on the same rows.
+    rows : DataFrame, optional
+        The rows that were explained, wanted when `refits` are not explained yet.
+    background : DataFrame, optional
+        The background that was used, for the same.
+    n_refits : int, default 20
+        How often the function is called.
+    groups : array_like or pair of array_like, optional
+        The day, user or other unit of each row, when rows of one unit resemble each other: one array for the same
+        rows, two for two windows. A unit may lie in both windows.
+    rng : Generator, optional
+        Source of randomness; default a generator with a fixed seed, so that the table is the same every time.
+    progress : bool, default False
+        Whether to draw a progress bar over the refits.
 
     Returns
     -------
     DataFrame, shape (n_features, 11)
-        Indexed by ``feature``, largest absolute difference first, ties by name. Columns: ``rank`` (ties share the
-        worst), ``before``, ``after`` (mean absolute SHAP), ``difference``, ``low``, ``high`` (its interval),
-        ``share_before``, ``share_after`` (of all features), ``p_adjusted`` (Benjamini-Hochberg [2]_; NaN when
-        training noise was not measured), ``flagged`` (boolean, NA likewise), ``noise_source`` (``"rows"``,
-        ``"rows and training"`` or ``"training noise not measured"``; in the last case the interval covers the choice
-        of rows only).
+        Indexed by ``feature``, flagged ones first, then by largest absolute difference, ties by name. Columns:
+        ``rank`` (ties share the worst), ``before``, ``after`` (mean absolute SHAP, added up over classes),
+        ``difference``, ``low``, ``high`` (its 95 % interval, each feature on its own), ``share_before``,
+        ``share_after`` (of all features), ``p_adjusted`` (for all features together; NaN when training noise was not
+        measured), ``flagged`` (boolean, NA likewise), ``noise_source`` (``"rows"``,
+        ``"training"`` or ``"training noise not measured"``; in the last case the interval covers the choice of rows
+        only).
 
     Raises
     ------
     InputError
-        If both model and rows differ, or units, features, backgrounds or refits do not fit.
+        If both model and rows differ, or units, features, backgrounds, groups or refits do not fit.
 
     Notes
     -----
-    With `refits` the difference of two independent trainings has twice their variance, and its t distribution one
-    degree of freedom less than there are refits. Rows of one day or user are not independent, which makes intervals
-    too narrow.
-    A difference says where the model changed, not that it changed for the worse.
-
-    References
-    ----------
-    .. [1] Welch, "The generalization of 'Student's' problem when several different population variances are
-       involved", Biometrika 34, 1947.
-    .. [2] Benjamini, Hochberg, "Controlling the false discovery rate", J. R. Stat. Soc. B 57, 1995.
+    With `refits` the statement is about the rows explained: which rows they are adds nothing to the noise, both models
+    see the same. Refits stand for both models, so the one after should have been trained on about as many rows; more
+    rows alone lower what features without information seem to contribute.
+    Rows that the model was trained on are no fair window: a boosting was flagged against fresh rows in 25 % of runs.
+    Few units cannot show anything: two windows of three days each can be split in ten ways only, so no p-value is
+    below .1.
+    A difference says where the model changed, not that it changed for the worse. A retraining that changes how often
+    rows are seen, but not what is learned from them, moves these means hardly at all.
 
     Examples
     --------
     >>> values = pd.DataFrame({"amount": [1.0, -2.0, 3.0], "age": [0.5, 0.5, -0.5]})
-    >>> parts = np.array(0.0), values.index, values.columns, "margin", "linear"
-    >>> before = Attribution(values.to_numpy(), *parts, "model 1", "rows", 0.0)
-    >>> after = Attribution(values.to_numpy() * [2, 1], *parts, "model 2", "rows", 0.0)
+    >>> of = {"output": "margin", "rows_id": "holdout"}
+    >>> before = Attribution.from_frame(values, 0.0, model_id="may", **of)
+    >>> after = Attribution.from_frame(values * [2, 1], 0.0, model_id="june", **of)
     >>> compare(before, after)[["before", "after", "difference", "noise_source"]]
              before  after  difference                 noise_source
     feature
     amount      2.0    4.0         2.0  training noise not measured
     age         0.5    0.5         0.0  training noise not measured
     """
-    from scipy import stats
+    _check_alpha(alpha)
+    _check_pair(before, after)
+    rng = np.random.default_rng(0) if rng is None else rng
+    same_model, same_rows = before.model_id == after.model_id, before.rows_id == after.rows_id
+    if not same_model and not same_rows:
+        raise InputError(
+            "both the model and the rows differ, so no difference can be laid to either: hold one fixed "
+            "(both models on one holdout, or one model on both windows), or split it by compare_both"
+        )
+    if same_model and (callable(refits) or len(refits)):
+        raise InputError("refits were given for one model; they are wanted only for two models")
+    one, two = sizes(before), sizes(after)
+    if not same_rows:
+        noise, source = row_noise(one, two, _two_groups(groups, one, two), rng), "rows"
+    elif same_model:
+        noise, source = same_row_noise(two - one, _one_group(groups, one)), "rows"
+        noise = Noise(noise.low, noise.high, np.ones(one.shape[1]))
+    else:
+        means = explained(
+            refits, [before], None if rows is None else [rows],
+            background=background, n_refits=n_refits, rng=rng, progress=progress,
+        )  # fmt: skip
+        noise, source = _model_noise(two - one, one.mean(axis=0), two.mean(axis=0), means, _one_group(groups, one))
+    return _table(_features(before), one.mean(axis=0), two.mean(axis=0), noise, source, alpha)
 
-    _check(before, after, alpha, refits)
-    one, two = (attribution.to_frame().abs().to_numpy(dtype=float) for attribution in (before, after))
-    difference = two.mean(axis=0) - one.mean(axis=0)
-    paired = before.rows_id == after.rows_id
-    variance, freedom = _paired(two - one) if paired else _welch(one, two)
-    source = "rows"
-    if refits:
-        means = np.array([refit.to_frame().abs().to_numpy(dtype=float).mean(axis=0) for refit in refits])
-        variance, freedom = variance + 2 * means.var(axis=0, ddof=1), np.full(len(difference), len(refits) - 1.0)
-        source = "rows and training"
-    elif before.model_id != after.model_id:
-        source = "training noise not measured"
-    error = np.sqrt(variance)
-    reach = stats.t.ppf(1 - alpha / 2, freedom) * error
-    with np.errstate(divide="ignore", invalid="ignore"):
-        # Without any spread a difference is certain, and no difference is no difference.
-        p_value = np.where(difference == 0, 1.0, 2 * stats.t.sf(np.abs(difference) / error, freedom))
-    known = source != "training noise not measured"
-    adjusted = stats.false_discovery_control(p_value) if known else np.full(len(difference), np.nan)
-    flagged = pd.array(adjusted <= alpha if known else [pd.NA] * len(difference), dtype="boolean")
+
+def compare_both(
+    before: Attribution,
+    after: Attribution,
+    *,
+    crossed: tuple[Attribution, Attribution],
+    alpha: float = 0.03,
+    refits: Refits = (),
+    rows: tuple[pd.DataFrame, pd.DataFrame] | None = None,
+    background: pd.DataFrame | None = None,
+    n_refits: int = 20,
+    groups: Any = None,
+    rng: np.random.Generator | None = None,
+    progress: bool = False,
+) -> pd.DataFrame:
+    """Split a difference between two models on two windows into the part of the model and the part of the rows.
+
+    Each part is the mean of what it makes in the two orders, model first or rows first (the Shapley value of two
+    players [1]_), so that both add up to the difference.
+
+    Parameters
+    ----------
+    before, after : Attribution
+        The model before on the rows before, and the model after on the rows after.
+    crossed : pair of Attribution
+        The model before on the rows after, and the model after on the rows before.
+    alpha : float, default 0.03
+        Chance that any feature is flagged in any part when nothing changed.
+    refits : callable or sequence, optional
+        As for `compare`, to judge the part of the model. Refits that are explained already come as pairs: on the
+        rows before and on the rows after.
+    rows : pair of DataFrame, optional
+        Rows before and after, wanted when `refits` are not explained yet.
+    background, n_refits
+        As for `compare`.
+    groups : pair of array_like, optional
+        The unit of each row, before and after.
+    rng, progress
+        As for `compare`.
+
+    Returns
+    -------
+    DataFrame, shape (2 * n_features, 12)
+        As from `compare`, with a first column ``part``: ``"model"``, then ``"rows"``, each ranked by itself.
+        ``before`` and ``after`` of the part ``model`` are the means of each model over both windows, those of the
+        part ``rows`` the means of each window over both models. ``table[table["part"] == "model"]`` can be drawn like
+        a table from `compare`.
+
+    Raises
+    ------
+    InputError
+        If the four attributions are not of two models on two windows, or as for `compare`.
+
+    References
+    ----------
+    .. [1] Shapley, "A value for n-person games", Contributions to the Theory of Games II, 1953.
+
+    Examples
+    --------
+    >>> def made(model, rows, value):
+    ...     values = pd.DataFrame({"amount": [value, -value]})
+    ...     return Attribution.from_frame(values, 0.0, output="margin", model_id=model, rows_id=rows)
+    >>> before, after = made("old", "may", 1.0), made("new", "june", 6.0)
+    >>> table = compare_both(before, after, crossed=(made("old", "june", 2.0), made("new", "may", 3.0)))
+    >>> table.set_index("part")["difference"].to_dict()
+    {'model': 3.0, 'rows': 2.0}
+    """
+    _check_alpha(alpha)
+    _check_crossed(before, after, crossed)
+    rng = np.random.default_rng(0) if rng is None else rng
+    old_before, new_after, old_after, new_before = (sizes(one) for one in (before, after, *crossed))
+    names, pair = _features(before), _two_groups(groups, old_before, old_after)
+    # Rows of the shorter window count more: each window has half of the weight.
+    share = len(old_before) / len(old_after)
+    change = np.vstack([(new_before - old_before) * (1 + 1 / share) / 2, (new_after - old_after) * (1 + share) / 2])
+    one, two = ((np.stack([x.mean(axis=0), y.mean(axis=0)])).mean(axis=0) for x, y in (
+        (old_before, old_after), (new_before, new_after),
+    ))  # fmt: skip
+    means = explained(
+        refits, [before, crossed[0]], rows, background=background, n_refits=n_refits, rng=rng, progress=progress
+    )
+    units = None if pair is None else np.concatenate(pair)
+    noise, source = _model_noise(change, one, two, means, units)
+    parts = 1 if means is None else 2
+    model = _table(names, one, two, noise.adjusted(parts), source, alpha)
+    one, two = (old_before + new_before) / 2, (old_after + new_after) / 2
+    noise = row_noise(one, two, pair, rng)
+    window = _table(names, one.mean(axis=0), two.mean(axis=0), noise.adjusted(parts), "rows", alpha)
+    table = pd.concat([model, window])
+    table.insert(0, "part", np.repeat(["model", "rows"], len(names)))
+    return table
+
+
+def _model_noise(
+    change: np.ndarray, before: np.ndarray, after: np.ndarray, refits: np.ndarray | None, groups: np.ndarray | None
+) -> tuple[Noise, str]:
+    if refits is None:
+        return same_row_noise(change, groups), UNKNOWN
+    return training_noise(before, after, refits), "training"
+
+
+def _table(
+    names: list[Any], before: np.ndarray, after: np.ndarray, noise: Noise, source: str, alpha: float
+) -> pd.DataFrame:
+    known = source != UNKNOWN
+    flagged = noise.p_adjusted <= alpha
+    difference = after - before
     table = pd.DataFrame(
         {
-            "before": one.mean(axis=0),
-            "after": two.mean(axis=0),
+            "before": before,
+            "after": after,
             "difference": difference,
-            "low": difference - reach,
-            "high": difference + reach,
-            "share_before": _share(one.mean(axis=0)),
-            "share_after": _share(two.mean(axis=0)),
-            "p_adjusted": adjusted,
-            "flagged": flagged,
+            "low": noise.low,
+            "high": noise.high,
+            "share_before": _share(before),
+            "share_after": _share(after),
+            "p_adjusted": noise.p_adjusted,
+            "flagged": pd.array(flagged if known else [pd.NA] * len(names), dtype="boolean"),
             "noise_source": source,
         },
-        index=pd.Index(before.columns, name="feature"),
+        index=pd.Index(names, name="feature"),
     )
-    table.insert(0, "rank", table["difference"].abs().rank(ascending=False, method="max").astype(int))
-    order = sorted(range(len(table)), key=lambda place: (-abs(difference[place]), str(table.index[place])))
+    size = table["difference"].abs().rank(method="dense") + np.where(flagged, len(names), 0)
+    table.insert(0, "rank", size.rank(ascending=False, method="max").astype(int))
+    order = sorted(range(len(names)), key=lambda place: (-size.iloc[place], str(names[place])))
     return table.iloc[order]
 
 
-def _check(before: Attribution, after: Attribution, alpha: float, refits: Sequence[Attribution]) -> None:
+def _features(attribution: Attribution) -> list[Any]:
+    return list(attribution.columns)
+
+
+def _check_alpha(alpha: float) -> None:
     if not 0 < alpha < 1:
         raise InputError(f"alpha is {alpha}; a share between 0 and 1 is wanted")
-    one, two = list(before.columns), list(after.columns)
+
+
+def _check_pair(before: Attribution, after: Attribution) -> None:
+    one, two = _features(before), _features(after)
     if one != two:
         odd = [str(name) for name in (*one, *two) if (name in one) != (name in two)]
         raise InputError(f"before and after have different features: {', '.join(odd) or 'another order'}")
     if before.output != after.output:
         raise InputError(f"before is explained as {before.output} and after as {after.output}; one unit is wanted")
-    same_model, same_rows = before.model_id == after.model_id, before.rows_id == after.rows_id
-    if not same_model and not same_rows:
-        raise InputError(
-            "both the model and the rows differ, so no difference can be laid to either: hold one fixed "
-            "(both models on one holdout, or one model on both windows)"
-        )
-    if same_model and not np.isclose(before.base_value, after.base_value, rtol=1e-6, atol=1e-9):
+    same_model = before.model_id == after.model_id
+    same_base = before.output == "loss" or np.allclose(before.base_values, after.base_values, rtol=1e-6, atol=1e-9)
+    if same_model and not same_base:
         raise InputError(
             "one model was explained against two backgrounds; give both calls of explain the same background"
         )
     if min(len(before.index), len(after.index)) < 2:
         raise InputError("at least two rows are needed on each side")
-    if refits and (same_model or len(refits) < MIN_REFITS):
-        wanted = "only for two models" if same_model else f"at least {MIN_REFITS}"
-        raise InputError(f"{len(refits)} refits were given; they are wanted {wanted}")
-    for number, refit in enumerate(refits):
-        if refit.rows_id != before.rows_id or refit.output != before.output:
-            raise InputError(f"refits[{number}] is explained on other rows, or in another unit, than before")
 
 
-def _paired(change: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the variance of the mean change and its degrees of freedom, per feature."""
-    count, width = change.shape
-    return change.var(axis=0, ddof=1) / count, np.full(width, count - 1.0)
+def _check_crossed(before: Attribution, after: Attribution, crossed: Sequence[Attribution]) -> None:
+    if before.model_id == after.model_id or before.rows_id == after.rows_id:
+        same = "model" if before.model_id == after.model_id else "rows"
+        raise InputError(f"before and after have the same {same}; compare is wanted")
+    for place, (model, rows, what) in enumerate(
+        ((before, after, "model before on the rows after"), (after, before, "model after on the rows before"))
+    ):
+        if crossed[place].model_id != model.model_id or crossed[place].rows_id != rows.rows_id:
+            raise InputError(f"crossed[{place}] is not the {what}; (before on after, after on before) is wanted")
+        _check_pair(model, crossed[place])
+    _check_pair(before, crossed[1])
 
 
-def _welch(one: np.ndarray, two: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the variance of the difference of means and its degrees of freedom, per feature."""
-    first, second = one.var(axis=0, ddof=1) / len(one), two.var(axis=0, ddof=1) / len(two)
-    below = first**2 / (len(one) - 1) + second**2 / (len(two) - 1)
-    flat = below == 0
-    return first + second, np.where(flat, 1.0, (first + second) ** 2 / np.where(flat, 1.0, below))
+def _one_group(groups: Any, rows: np.ndarray) -> np.ndarray | None:
+    if groups is None:
+        return None
+    if len(groups) != len(rows):
+        raise InputError(f"groups has {len(groups):,} values for {len(rows):,} rows")
+    return np.asarray(groups)
+
+
+def _two_groups(groups: Any, before: np.ndarray, after: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    if groups is None:
+        return None
+    if len(groups) != 2:
+        raise InputError("groups is no pair; with two windows one array for before and one for after is wanted")
+    lengths = (len(groups[0]), len(groups[1]))
+    if lengths != (len(before), len(after)):
+        raise InputError(
+            f"groups has {lengths[0]:,} and {lengths[1]:,} values for {len(before):,} and {len(after):,} rows"
+        )
+    return np.asarray(groups[0]), np.asarray(groups[1])
 
 
 def _share(means: np.ndarray) -> np.ndarray:

@@ -1,0 +1,305 @@
+"""How far mean absolute SHAP moves by chance: with other rows of the same kind, or another training of the model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from rca.errors import InputError
+
+__all__ = ["Noise", "row_noise", "same_row_noise", "training_noise", "units"]
+
+LEVEL = 0.95  # of each interval
+ORDERS = 1999  # random assignments of rows to windows, beside the real one
+CELLS = 4_000_000  # of the table of assignments held at a time
+MOST_FREEDOM = 12  # degrees of freedom that refits may claim
+FEWEST = 4  # features from which a prior can be learned
+TINY = 1e-12
+
+
+@dataclass(frozen=True)
+class Noise:
+    """What chance says of one difference per feature.
+
+    Attributes
+    ----------
+    low, high : ndarray, shape (n_features,)
+        Interval of the difference, 95 % for each feature on its own.
+    p_adjusted : ndarray, shape (n_features,)
+        p-value, adjusted for all features together; NaN when it cannot be known.
+    """
+
+    low: np.ndarray
+    high: np.ndarray
+    p_adjusted: np.ndarray
+
+    def adjusted(self, parts: int) -> Noise:
+        """Return the same, with p-values adjusted for so many tables that are judged together."""
+        return Noise(self.low, self.high, np.minimum(self.p_adjusted * parts, 1.0))
+
+
+def row_noise(before: np.ndarray, after: np.ndarray, groups: tuple[Any, Any] | None, rng: np.random.Generator) -> Noise:
+    """Judge differences of means between two windows by assigning their rows to the windows anew.
+
+    Parameters
+    ----------
+    before, after : ndarray, shape (n_rows, n_features)
+        One value per row and feature.
+    groups : pair of array_like, optional
+        The unit of each row, before and after. Whole units change window; a unit with rows in both has its two
+        parts exchanged or not.
+    rng : Generator
+        Draws the assignments.
+
+    Returns
+    -------
+    Noise
+        p-values by the step-down largest statistic.
+
+    Notes
+    -----
+    The statistic is the difference over its (cluster-robust [1]_) standard error; studentized, the permutation test is
+    exact when nothing changed and right in large samples when only other properties than the mean did [2]_. Each
+    feature's statistic is divided by the 95 % point of its own permutation distribution, so that one heavy tail
+    does not raise the bar for all [3]_, and the step-down maximum [4]_ bounds the chance of any false flag.
+    Welch's test with Holm's adjustment flags something in up to 70 % of null runs where a window of 300 rows meets one
+    of 3,000 and one row in fifty has a contribution.
+    Time grows with rows x features x 2,000 (two windows of 5,000 rows and 30 features: about 0.5 s).
+
+    References
+    ----------
+    .. [1] Liang, Zeger, "Longitudinal data analysis using generalized linear models", Biometrika 73, 1986.
+    .. [2] Janssen, "Studentized permutation tests for non-i.i.d. hypotheses and the generalized Behrens-Fisher
+       problem", Statistics & Probability Letters 36, 1997.
+    .. [3] Beran, "Balanced simultaneous confidence sets", J. Am. Stat. Assoc. 83, 1988.
+    .. [4] Westfall, Young, "Resampling-based multiple testing", Wiley, 1993.
+    """
+    windows = _windows(before, after, groups)
+    real, alone = windows.real, windows.alone
+    statistic, error = windows.studentized(real[None, :])
+    drawn, size = [statistic], max(1, CELLS // len(real))
+    for start in range(0, ORDERS, size):
+        swap = np.empty((min(size, ORDERS - start), len(real)), dtype=bool)
+        for row in swap:
+            row[alone] = rng.permutation(real[alone])
+            row[~alone] = rng.random(int((~alone).sum())) < 0.5
+        drawn.append(windows.studentized(swap)[0])
+    chance = np.vstack(drawn)
+    difference = after.mean(axis=0) - before.mean(axis=0)
+    reach = np.quantile(chance, [(1 + LEVEL) / 2, (1 - LEVEL) / 2], axis=0) * error * windows.spread
+    scale = np.quantile(np.abs(chance), LEVEL, axis=0)
+    balanced = np.abs(chance) / np.where(scale > 0, scale, 1.0)
+    return Noise(difference - reach[0], difference - reach[1], _step_down(balanced))
+
+
+def same_row_noise(change: np.ndarray, groups: Any | None) -> Noise:
+    """Return the interval of the mean change on paired rows, as far as the choice of rows goes; no p-values.
+
+    Parameters
+    ----------
+    change : ndarray, shape (n_rows, n_features)
+        Value after minus value before.
+    groups : array_like, shape (n_rows,), optional
+        The unit of each row; then the standard error is cluster-robust.
+    """
+    from scipy import stats
+
+    unit, count = units(np.arange(len(change)) if groups is None else groups)
+    mean = change.mean(axis=0)
+    total = _sums(change - mean, unit, count)
+    error = np.sqrt((total**2).sum(axis=0) * count / (count - 1)) / len(change)
+    reach = stats.t.ppf((1 + LEVEL) / 2, count - 1) * error
+    return Noise(mean - reach, mean + reach, np.full(len(mean), np.nan))
+
+
+def training_noise(before: np.ndarray, after: np.ndarray, refits: np.ndarray) -> Noise:
+    """Judge the differences of two trained models by how far training alone moves each feature.
+
+    Parameters
+    ----------
+    before, after : ndarray, shape (n_features,)
+        Mean absolute SHAP of the two models on the same rows.
+    refits : ndarray, shape (n_refits, n_features)
+        The same of models trained as the one before was.
+
+    Returns
+    -------
+    Noise
+        p-values by Holm's adjustment [1]_.
+
+    Raises
+    ------
+    InputError
+        If the refits do not differ.
+
+    Notes
+    -----
+    Both models were trained, so a difference has twice the variance of one training. A variance from eight refits is
+    too rough to judge thirty features by: it is moderated as in limma [2]_, with a prior that follows the size of the
+    contribution (trained importances vary more the larger they are): the largest of before, after and refits. The t
+    distribution has at most 12 degrees of freedom: refits on
+    bootstrap samples know one sample of training data only, so their variance is uncertain however many there are, and
+    importances are skewed. 12 was chosen on simulated histogram boosting, forests and logistic regressions.
+
+    References
+    ----------
+    .. [1] Holm, "A simple sequentially rejective multiple test procedure", Scandinavian J. of Statistics 6, 1979.
+    .. [2] Smyth, "Linear models and empirical Bayes methods for assessing differential expression in microarray
+       experiments", Statistical Applications in Genetics and Molecular Biology 3, 2004.
+    """
+    from scipy import stats
+
+    level = np.maximum(np.maximum(before, after), refits.mean(axis=0))
+    variance, freedom = _moderated(refits.var(axis=0, ddof=1), len(refits) - 1, level)
+    difference, error = after - before, np.sqrt(2 * variance)
+    reach = stats.t.ppf((1 + LEVEL) / 2, freedom) * error
+    with np.errstate(divide="ignore", invalid="ignore"):
+        # Without any spread a difference is certain, and no difference is no difference.
+        p_value = np.where(difference == 0, 1.0, 2 * stats.t.sf(np.abs(difference) / error, freedom))
+    return Noise(difference - reach, difference + reach, _holm(p_value))
+
+
+def _moderated(variance: np.ndarray, freedom: int, level: np.ndarray) -> tuple[np.ndarray, float]:
+    """Return variances drawn towards what features of that level have, and their degrees of freedom.
+
+    The prior's scale and degrees of freedom are fitted to the logarithms of the variances (Smyth 2004, section 6.2),
+    around a straight line in the logarithm of `level`.
+    """
+    from scipy import special
+
+    varies = variance > (TINY * level) ** 2
+    if not varies.any():
+        raise InputError("the refits do not differ in any feature; each must be trained on rows drawn anew")
+    count = int(varies.sum())
+    if count < FEWEST:
+        return variance, float(min(freedom, MOST_FREEDOM))
+    half = freedom / 2
+    height = np.log(variance[varies]) - special.digamma(half) + np.log(half)
+    place = np.log(level[varies])
+    spread = place - place.mean()
+    # A standard deviation grows with the level at most in proportion to it.
+    slope = np.clip((spread @ height) / (spread @ spread), 0, 2) if np.ptp(place) > 0 else 0.0
+    centre = height.mean() + slope * (np.log(np.maximum(level, level[varies].min())) - place.mean())
+    rest = height - centre[varies]
+    excess = float(rest @ rest) / (count - 2) - float(special.polygamma(1, half))
+    if excess <= 0:
+        prior, prior_freedom = np.exp(centre), np.inf
+    else:
+        prior_freedom = 2 * _trigamma_inverse(excess)
+        prior = np.exp(centre + special.digamma(prior_freedom / 2) - np.log(prior_freedom / 2))
+    share = 1.0 if np.isinf(prior_freedom) else prior_freedom / (prior_freedom + freedom)
+    moderated = np.where(varies, share * prior + (1 - share) * variance, prior)
+    return moderated, float(min(prior_freedom + freedom, count * freedom, MOST_FREEDOM))
+
+
+def _trigamma_inverse(value: float) -> float:
+    """Return the x at which the trigamma function is `value`."""
+    from scipy import optimize, special
+
+    return float(np.exp(optimize.brentq(lambda x: np.log(special.polygamma(1, np.exp(x)) / value), -30.0, 30.0)))
+
+
+def _holm(p_value: np.ndarray) -> np.ndarray:
+    order = np.argsort(p_value, kind="stable")
+    adjusted = np.empty(len(order))
+    adjusted[order] = np.minimum(np.maximum.accumulate((len(order) - np.arange(len(order))) * p_value[order]), 1.0)
+    return adjusted
+
+
+def units(groups: Any) -> tuple[np.ndarray, int]:
+    """Return the number of each row's unit, and how many units there are.
+
+    Parameters
+    ----------
+    groups : array_like, shape (n_rows,)
+        Any names.
+
+    Raises
+    ------
+    InputError
+        If a name is missing.
+
+    Examples
+    --------
+    >>> units(["mon", "tue", "mon"])
+    (array([0, 1, 0]), 2)
+    """
+    codes, names = pd.factorize(pd.Series(groups).to_numpy())
+    if (codes < 0).any():
+        raise InputError(f"groups has no value in row {int((codes < 0).argmax())}; every row belongs to a unit")
+    if len(names) < 2:
+        raise InputError("groups holds one unit for all rows; chance cannot be seen within one unit")
+    return codes, len(names)
+
+
+def _sums(values: np.ndarray, unit: np.ndarray, count: int) -> np.ndarray:
+    """Return the sum of the rows of each unit, per feature."""
+    return np.column_stack([np.bincount(unit, weights=column, minlength=count) for column in values.T])
+
+
+@dataclass(frozen=True)
+class _Windows:
+    """Sums and row counts of each unit in two windows, which exchange units.
+
+    Values are centred and scaled over both windows; a feature that never varies is zero. A unit that is in one window
+    only stands in the first; `real` says that it belongs to the second.
+    """
+
+    sums: tuple[np.ndarray, np.ndarray]  # (n_units, n_features) each
+    sizes: tuple[np.ndarray, np.ndarray]  # (n_units, 1) each
+    spread: np.ndarray  # (n_features,), the unit of the scaled values
+    alone: np.ndarray  # (n_units,), in one window only
+    real: np.ndarray  # (n_units,), exchanged to be as it was
+
+    def studentized(self, swap: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return difference over standard error, and the error, for each row of units that change place."""
+        (s0, s1), (n0, n1), weight = self.sums, self.sizes, swap.astype(float)
+
+        def split(stay: np.ndarray, come: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            first = stay.sum(axis=0) + weight @ (come - stay)
+            return first, (stay + come).sum(axis=0) - first
+
+        rows, squared_rows = split(n0, n1), split(n0**2, n1**2)
+        totals, squares = split(s0, s1), split(s0**2, s1**2)
+        single = max(n0.max(), n1.max()) == 1  # a row is a unit: this product is the sum itself
+        products = totals if single else split(s0 * n0, s1 * n1)
+        means = [total / count for total, count in zip(totals, rows, strict=True)]
+        variance = np.zeros_like(means[0])
+        for mean, count, square, product, size in zip(means, rows, squares, products, squared_rows, strict=True):
+            variance += (square - 2 * mean * product + mean**2 * size) / count**2
+        if not self.alone.all():
+            # Parts of one unit on both sides vary together.
+            here, there = split(s1 * n0, s0 * n1)
+            shared = (s0 * s1).sum(axis=0) + means[0] * means[1] * (n0 * n1).sum()
+            variance -= 2 * (shared - means[0] * here - means[1] * there) / (rows[0] * rows[1])
+        error = np.sqrt(np.maximum(variance, TINY**2))
+        return (means[1] - means[0]) / error, error
+
+
+def _windows(before: np.ndarray, after: np.ndarray, groups: tuple[Any, Any] | None) -> _Windows:
+    both, cut = np.vstack([before, after]), len(before)
+    centre, spread = both.mean(axis=0), both.std(axis=0)
+    varies = spread > TINY * np.abs(both).max(axis=0)
+    both = np.where(varies, (both - centre) / np.where(varies, spread, 1.0), 0.0)
+    unit, count = units(np.arange(len(both)) if groups is None else np.concatenate([*map(np.asarray, groups)]))
+    sums = [_sums(both[part], unit[part], count) for part in (slice(cut), slice(cut, None))]
+    sizes = [np.bincount(unit[part], minlength=count)[:, None] * 1.0 for part in (slice(cut), slice(cut, None))]
+    alone = ((sizes[0] == 0) | (sizes[1] == 0))[:, 0]
+    second = (sizes[0] == 0)[:, 0]
+    for pair in (sums, sizes):
+        pair[0][second], pair[1][second] = pair[1][second], 0.0
+    return _Windows((sums[0], sums[1]), (sizes[0], sizes[1]), spread, alone, second)
+
+
+def _step_down(statistics: np.ndarray) -> np.ndarray:
+    """Return adjusted p-values of the first row among all rows, by the step-down largest statistic."""
+    order = np.argsort(-statistics[0], kind="stable")
+    # The largest of a feature and of all that rank behind it.
+    largest = np.maximum.accumulate(statistics[:, order[::-1]], axis=1)[:, ::-1]
+    share = (largest >= statistics[0, order] * (1 - TINY)).mean(axis=0)
+    adjusted = np.empty(len(order))
+    adjusted[order] = np.maximum.accumulate(share)
+    return adjusted
