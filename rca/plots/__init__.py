@@ -12,7 +12,26 @@ from rca.plots.fishbone import fishbone
 from rca.plots.fmea import fmea
 from rca.plots.graph import graph
 from rca.plots.shapdiff import shapdiff
+from rca.plots.shapdiff_beeswarm import shapdiff_beeswarm
+from rca.plots.shapdiff_dependence import shapdiff_dependence
+from rca.plots.shapdiff_loss import shapdiff_loss
+from rca.plots.shapdiff_suspects import shapdiff_suspects
 from rca.plots.timeline import timeline
 from rca.plots.whys import whys
 
-__all__ = ["actions", "cascade", "clocks", "drift", "fishbone", "fmea", "graph", "shapdiff", "timeline", "whys"]
+__all__ = [
+    "actions",
+    "cascade",
+    "clocks",
+    "drift",
+    "fishbone",
+    "fmea",
+    "graph",
+    "shapdiff",
+    "shapdiff_beeswarm",
+    "shapdiff_dependence",
+    "shapdiff_loss",
+    "shapdiff_suspects",
+    "timeline",
+    "whys",
+]

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rca.plots.shapdiff import feature_label, rows_height
+from rca.plots.featureaxis import feature_label, rows_height
 from rca.plots.sheet import drawable
 
 __all__ = ["drift"]

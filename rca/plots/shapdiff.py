@@ -2,97 +2,85 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from rca.plots import sheet
+from rca.plots.featureaxis import AFTER, BEFORE, LINK, counted, head, name_rows, open_rows, scale
+from rca.plots.sheet import RULE
 
 __all__ = ["shapdiff"]
 
-_BEFORE, _AFTER, _LINK = "#0072B2", "#D55E00", "#9AA3AD"
-_LONGEST = 48
-_LABEL_WIDTH = 2.7
+_UNKNOWN = "training noise not measured"
 
 
 def shapdiff(table: pd.DataFrame, ax: Axes | None = None, top: int = 15) -> Axes:
-    """Draw mean absolute SHAP before and after, one line a feature, the most changed on top.
+    """Draw mean absolute SHAP before and after, one line a feature, in the order of the table.
 
     Parameters
     ----------
     table : DataFrame
         From `rca.shapdiff.compare`.
     ax : Axes, optional
-        Where to draw; default a figure that is as high as the rows need.
+        Where to draw, best in a figure with ``layout="constrained"``; features that do not fit are left out. Default
+        a figure that is as high as the features need.
     top : int, default 15
         Number of features to draw; the title says how many there are.
 
     Returns
     -------
     Axes
-        Hollow circle before, filled mark after (diamond where flagged), and the interval of the difference laid
-        around the mark after.
+        Hollow circle before, filled square after. Flagged features have a diamond and a bold name, those without a
+        p-value a triangle; the interval of the difference is laid around the mark after. The full name of a feature
+        is its label's ``get_gid()``.
+
+    Notes
+    -----
+    When one feature is more than a hundred times the usual size, the axis is logarithmic for large values and says so.
 
     Examples
     --------
-    >>> from rca.records import Attribution
-    >>> from rca.models.shapdiff import compare
-    >>> values = pd.DataFrame({"amount": [1.0, -2.0], "age": [0.5, 0.5]})
-    >>> parts = values.index, values.columns, "margin", "linear"
-    >>> one, two = (Attribution(values.to_numpy() * k, 0.0, *parts, f"model {k}", "rows", 0.0) for k in (1, 2))
+    >>> from sklearn.linear_model import LinearRegression
+    >>> from rca.models.shapdiff import compare, explain
+    >>> rows = pd.DataFrame({"age": [20, 30, 40, 50], "amount": [9, 2, 4, 1]})
+    >>> one, two = (explain(LinearRegression().fit(rows, y), rows) for y in ([1, 2, 3, 4], [9, 2, 4, 1]))
     >>> [label.get_text() for label in shapdiff(compare(one, two)).get_yticklabels()]
     ['amount', 'age']
     """
-    shown = table.head(top)
-    labels = [feature_label(name) for name in shown.index]
-    if ax is None:
-        ax = Figure(layout="constrained", figsize=(8.5, 1.7 + rows_height(labels))).subplots()
-    places = list(range(len(shown)))
-    ax.hlines(places, shown["before"], shown["after"], color=_LINK, linewidth=3, zorder=1)
-    level = shown["before"]
-    ax.hlines(
-        places, level + shown["low"], level + shown["high"], color="black", linewidth=1, zorder=2,
-        label="interval of the difference",
-    )  # fmt: skip
-    ax.plot(
-        shown["before"], places, "o", color=_BEFORE, markerfacecolor="white", markersize=8, zorder=3, label="before"
-    )
-    flagged = shown["flagged"].fillna(False).astype(bool).to_numpy()
-    for which, marker, label in ((~flagged, "o", "after"), (flagged, "D", "after, flagged")):
+    ax, labels = open_rows(ax, list(table.index[:top]))
+    shown = table.head(len(labels) if len(table) else 0)
+    places = np.arange(len(shown))
+    before, after = (shown[name].to_numpy(dtype=float) for name in ("before", "after"))
+    low, high = (before + shown[name].to_numpy(dtype=float) for name in ("low", "high"))
+    ax.hlines(places, before, after, color=LINK, linewidth=3, zorder=1)
+    ax.hlines(places, low, high, color="black", linewidth=1, zorder=2, label="interval of the difference")
+    ax.plot(np.r_[low, high], np.r_[places, places], "|", color="black", markersize=7, zorder=2)
+    ax.plot(before, places, "o", color=BEFORE, markerfacecolor="white", markersize=8, zorder=3, label="before")
+    known = shown["p_adjusted"].notna().to_numpy()
+    flagged = shown["flagged"].fillna(False).to_numpy(dtype=bool)
+    kinds = ((known & ~flagged, "s", "after"), (flagged, "D", "after, flagged"), (~known, "^", f"after, {_UNKNOWN}"))
+    for which, marker, label in kinds:
         if which.any():
-            chosen = [place for place, yes in zip(places, which, strict=True) if yes]
-            ax.plot(
-                shown["after"][which], chosen, marker, color=_AFTER, markersize=7, linestyle="", zorder=4, label=label
-            )
-    ax.set_yticks(places, labels, fontsize=9, parse_math=False)
-    ax.set_ylim(len(shown) - 0.4, -0.6)
-    ax.set_xlim(left=min(0.0, float((level + shown["low"]).min()) if len(shown) else 0.0))
-    ax.set_xlabel("mean absolute SHAP value (unit of the model's output)", fontsize=9)
-    ax.tick_params(axis="x", labelsize=9)
+            ax.plot(after[which], places[which], marker, color=AFTER, markersize=7, linestyle="", zorder=4, label=label)
+    name_rows(ax, labels if len(table) else [], list(shown.index), list(flagged))
+    numbers = np.concatenate([before, after, low, high])
+    words = scale(ax.xaxis, numbers, np.maximum(before, after))
+    ax.axvline(0, color=RULE, linewidth=0.8, zorder=0)
+    ax.margins(x=0.03)
+    ax.set_xlabel(f"mean absolute SHAP value (unit of the model's output{words})")
     ax.grid(axis="y", color="#E3E6EA", linewidth=0.8)
     ax.set_axisbelow(True)
     ax.spines[["top", "right"]].set_visible(False)
-    ax.set_title(_title(table, len(shown)), fontsize=9, loc="left", pad=22)
-    ax.legend(fontsize=8, loc="lower right", bbox_to_anchor=(1, 1), ncols=4, frameon=False, handletextpad=0.4)
+    head(ax, _title(table, len(shown)))
     return ax
 
 
-def feature_label(name: object) -> str:
-    """Return the name on one or two lines; long ones often differ at the end, so the middle is left out."""
-    text = sheet.drawable(str(name))
-    text = text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]}…{text[-_LONGEST // 2 :]}"
-    return "\n".join(sheet.wrap(text, _LABEL_WIDTH, 9, most=2))
-
-
-def rows_height(labels: Sequence[str]) -> float:
-    """Return the height in inches at which labels, one a row, do not touch."""
-    lines = max((label.count("\n") + 1 for label in labels), default=1)
-    return (sheet.line_height(9) * lines + 0.08) * max(len(labels), 1)
-
-
 def _title(table: pd.DataFrame, shown: int) -> str:
-    count = f"{shown} most changed of {len(table)} features" if shown < len(table) else f"{len(table)} features"
-    sources = set(table["noise_source"])
-    return f"{count}; noise: {', '.join(sorted(sources))}" if sources else count
+    count = (f"{shown} of " if shown < len(table) else "") + counted(len(table), "feature")
+    flags = int(table["flagged"].fillna(False).sum())
+    sources = sorted(set(table["noise_source"]))
+    if not sources:
+        return count
+    if table["p_adjusted"].isna().all():
+        return f"{count}; {_UNKNOWN}: none can be flagged"
+    return f"{count}, {flags} flagged in all; noise: {', '.join(sources)}"

@@ -1,0 +1,91 @@
+"""Picture of the contributions of each feature to single predictions, before and after on one axis."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from rca.errors import InputError, UnknownName, did_you_mean, shorten
+from rca.plots.featureaxis import counted, head, name_rows, open_rows, scale
+from rca.plots.strips import MOST, ROW, drawn_rows, strips, unit
+from rca.records import Attribution
+
+__all__ = ["shapdiff_beeswarm"]
+
+
+def shapdiff_beeswarm(
+    before: Attribution,
+    after: Attribution,
+    features: Sequence[Hashable] | None = None,
+    ax: Axes | None = None,
+    top: int = 15,
+) -> Axes:
+    """Draw one point a row of data: its contribution before above the line of the feature, after below.
+
+    Parameters
+    ----------
+    before, after : Attribution
+        From `rca.shapdiff.explain`, in one unit and with the same features.
+    features : sequence of hashable, optional
+        Which features, from the top, such as the index of the table from `rca.shapdiff.compare`; default those with
+        the largest mean absolute SHAP on either side.
+    ax : Axes, optional
+        Where to draw, best in a figure with ``layout="constrained"``; features that do not fit are left out. Default
+        a figure that is as high as the features need.
+    top : int, default 15
+        Number of features to draw; the title says how many there are.
+
+    Returns
+    -------
+    Axes
+        Hollow circles before, filled triangles after, heaped where many rows have about the same value. The full
+        name of a feature is its label's ``get_gid()``.
+
+    Raises
+    ------
+    InputError
+        If units or features differ.
+    UnknownName
+        If one of `features` was not explained.
+
+    Notes
+    -----
+    Of more than 500 rows on a side 500 are drawn, evenly by rank within the feature, the smallest and the largest
+    among them.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from sklearn.linear_model import LinearRegression
+    >>> from rca.models.shapdiff import explain
+    >>> rows = pd.DataFrame({"age": [20, 30, 40, 50], "amount": [9, 2, 4, 1]})
+    >>> one, two = (explain(LinearRegression().fit(rows, y), rows) for y in ([1, 2, 3, 4], [9, 2, 4, 1]))
+    >>> [label.get_text() for label in shapdiff_beeswarm(one, two).get_yticklabels()]
+    ['amount', 'age']
+    """
+    words = unit(before, after)
+    one, two = before.to_frame(), after.to_frame()
+    if list(one.columns) != list(two.columns):
+        raise InputError("before and after have different features, or another order of them")
+    if features is None:
+        mean = np.maximum(one.abs().mean().to_numpy(), two.abs().mean().to_numpy())
+        features = [one.columns[place] for place in np.argsort(-mean, kind="stable")]
+    for name in features:
+        if name not in one.columns:
+            raise UnknownName(f"unknown feature {shorten(name)}{did_you_mean(str(name), map(str, one.columns))}")
+    ax, labels = open_rows(ax, list(features)[:top], ROW)
+    shown = list(features)[: len(labels)]
+    rows = [(one[name].to_numpy(dtype=float), two[name].to_numpy(dtype=float)) for name in shown]
+    name_rows(ax, labels, shown)
+    usual = [np.quantile(np.abs(side), 0.99) for pair in rows for side in pair if len(side)]
+    stretched = scale(
+        ax.xaxis, np.concatenate([side for pair in rows for side in pair] or [np.zeros(0)]), np.array(usual)
+    )
+    strips(ax, rows)
+    ax.set_xlabel(f"SHAP value ({words}{stretched})")
+    ax.spines[["top", "right"]].set_visible(False)
+    count = (f"{len(shown)} of " if len(shown) < one.shape[1] else "") + counted(one.shape[1], "feature")
+    head(ax, f"{count}; {drawn_rows((len(one), len(two)), MOST)}")
+    return ax
