@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -236,13 +237,18 @@ def _slice(
         deep.run(data, rest[first::threads], points, out)
         return out
 
+    return _added(share, threads).transpose(2, 1, 0)
+
+
+def _added(share: Callable[[int], np.ndarray], threads: int) -> np.ndarray:
+    """Return the sum of the shares of all threads."""
     if threads == 1:
-        return np.asarray(share(0).transpose(2, 1, 0))
+        return share(0)
     with ThreadPoolExecutor(threads) as pool:
         total, *others = pool.map(share, range(threads))
     for one in others:
         total += one
-    return np.asarray(total.transpose(2, 1, 0))
+    return np.asarray(total)
 
 
 def _untabled(depth: np.ndarray, n: int, m: int) -> np.ndarray:
