@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 import sys
+import warnings
 
 import pytest
+
+
+@pytest.fixture(scope="session")
+def shap():
+    """The reference library; on import it changes a colour map of matplotlib in a way that is about to be retired."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PendingDeprecationWarning)
+        import shap
+    return shap
 
 
 @pytest.fixture

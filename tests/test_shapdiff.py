@@ -1,7 +1,6 @@
 import functools
 import itertools
 import math
-import warnings
 
 import numpy as np
 import pandas as pd
@@ -20,14 +19,6 @@ X = pd.DataFrame(RNG.normal(size=(300, 5)), columns=["amount", "age", "velocity"
 Z = X["amount"] + X["age"] * X["velocity"] + 0.5 * X["hour"]
 Y = (RNG.random(300) < 1 / (1 + np.exp(-Z))).astype(int)
 GAPS = X.mask(RNG.random(X.shape) < 0.1)
-
-
-def imported_shap():
-    """On import shap changes a colour map of matplotlib in a way that is about to be retired."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", PendingDeprecationWarning)
-        import shap
-    return shap
 
 
 def brute_force(function, row, background):
@@ -99,8 +90,7 @@ def test_a_background_of_more_than_a_hundred_rows_is_used_whole():
     assert found.base_value != pytest.approx(model.predict(X.head(100)).mean(), abs=1e-6)
 
 
-def test_path_dependent_contributions_are_those_of_shap():
-    shap = imported_shap()
+def test_path_dependent_contributions_are_those_of_shap(shap):
     model = ensemble.RandomForestClassifier(5, max_depth=4, random_state=0).fit(X, Y)
     wanted = shap.TreeExplainer(model).shap_values(X)[:, :, 1]
     np.testing.assert_allclose(explain(model, X).values, wanted, atol=1e-12)
@@ -115,8 +105,7 @@ def test_path_dependent_contributions_are_those_of_shap():
         (pipeline.make_pipeline(preprocessing.StandardScaler(), linear_model.LogisticRegression()), "scaled"),
     ],
 )
-def test_linear_models_are_explained_exactly_as_by_shap(model, shap_model):
-    shap = imported_shap()
+def test_linear_models_are_explained_exactly_as_by_shap(shap, model, shap_model):
     model.fit(X, Y)
     found = explain(model, X)
     inner, rows = (model[-1], model[0].transform(X)) if shap_model else (model, X.to_numpy())

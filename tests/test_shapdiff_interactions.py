@@ -4,7 +4,6 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from rca.models.shapdiff.trees import _shap
 from sklearn import ensemble
 
 from rca.errors import InputError, UnknownName
@@ -56,12 +55,12 @@ def test_draws_have_the_index_of_its_definition_as_their_mean():
             assert abs(drawn[place].mean() - wanted) < 4 * error[place] + 1e-9, (pair, place)
 
 
-def test_indices_are_twice_the_off_diagonal_of_shaps_own_where_both_mean_the_same():
+def test_indices_are_twice_the_off_diagonal_of_shaps_own_where_both_mean_the_same(shap):
     """On a full grid the path-dependent expectation of a tree is the mean over the grid: two definitions meet."""
     grid = pd.DataFrame(list(itertools.product([0.0, 1.0], repeat=4)), columns=NAMES)
     target = grid.eval("a * b + 2 * b * c * d + a")
     model = ensemble.ExtraTreesRegressor(20, max_depth=4, random_state=0).fit(grid, target)
-    own = _shap().TreeExplainer(model, feature_perturbation="tree_path_dependent").shap_interaction_values(grid)
+    own = shap.TreeExplainer(model, feature_perturbation="tree_path_dependent").shap_interaction_values(grid)
     for first, second in itertools.combinations(range(4), 2):
         pair = NAMES[first], NAMES[second]
         drawn = pair_draws(model.predict, grid, grid, pair, 1000, np.random.default_rng(0))
