@@ -510,3 +510,19 @@ def test_empty_tables_give_a_table_without_rows():
 def test_bad_input_is_an_error_that_says_what_is_wrong(given, kind, message):
     with pytest.raises(kind, match=message):
         affected.find(**(WINDOWS | given))
+
+
+def test_rows_without_system_text_for_numbers_other_graphs_and_empty_windows_are_refused():
+    time = pd.date_range("2025-03-01", periods=60, freq="min", tz="UTC")
+    table = pd.DataFrame({"time": time, "system": "db", "metric": "latency", "value": 1.0})
+    windows = {"before": (time[0], time[30]), "during": (time[30], time[59])}
+    with pytest.raises(InputError, match="metrics: row 3: no system"):
+        affected.find(metrics=table.assign(system=table["system"].where(table.index != 3)), **windows)
+    with pytest.raises(InputError, match=r"column 'value' is .*; wanted are numbers"):
+        affected.find(metrics=table.assign(value="much"), **windows)
+    for graph in (nx.Graph([("db", "web")]), nx.DiGraph([(1, 2)])):
+        with pytest.raises(InputError, match=r"graph: wanted a networkx\.DiGraph of names"):
+            affected.find(metrics=table, graph=graph, **windows)
+    day = pd.Timedelta("365D")
+    with pytest.raises(InputError, match=r"no row lies in the window before \(2024-03-01 00:00 UTC"):
+        affected.find(metrics=table, before=(time[0] - day, time[30] - day), during=windows["during"])

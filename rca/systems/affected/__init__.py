@@ -125,7 +125,8 @@ def find(
                          f"({show(searched[0])} to {show(searched[1])}) overlap")  # fmt: skip
     tables = {"metrics": metrics, "spans": spans, "events": events}
     given = {name: table for name, table in tables.items() if table is not None}
-    _check(given, harmful or {})
+    _check(given, harmful or {}, graph)
+    _check_windows(given, {"before": healthy, "during": searched})
     tests: list[Test] = []
     if metrics is not None:
         tests += evidence.metrics(metrics, healthy, searched, harmful or {})
@@ -146,8 +147,8 @@ def find(
     return rows.assign(place=-place).sort_values(["place", "since", "system"], ignore_index=True)[list(_COLUMNS)]
 
 
-def _check(tables: Mapping[str, pd.DataFrame], harmful: Mapping[str, str]) -> None:
-    """Raise if a table, a column, a type, a name or a direction is wrong."""
+def _check(tables: Mapping[str, pd.DataFrame], harmful: Mapping[str, str], graph: nx.DiGraph | None) -> None:
+    """Raise if a table, a column, a type, a name, a direction or the graph is wrong."""
     if not tables:
         raise InputError("affected: metrics, spans or events are needed, none is given")
     problems = [
@@ -160,8 +161,14 @@ def _check(tables: Mapping[str, pd.DataFrame], harmful: Mapping[str, str]) -> No
     for name, table in tables.items():
         if not isinstance(table["time"].dtype, pd.DatetimeTZDtype):
             problems.append(f"{name}: column 'time' is {table['time'].dtype}, not a time with a zone")
+        if name != "events" and table["system"].isna().any():
+            problems.append(f"{name}: row {int(np.flatnonzero(table['system'].isna())[0])}: no system")
+    if "metrics" in tables and not pd.api.types.is_numeric_dtype(tables["metrics"]["value"]):
+        problems.append(f"metrics: column 'value' is {tables['metrics']['value'].dtype}; wanted are numbers")
     if "spans" in tables and "duration" in tables["spans"] and tables["spans"]["duration"].dtype.kind != "m":
         problems.append(f"spans: column 'duration' is {tables['spans']['duration'].dtype}, not a Timedelta")
+    if graph is not None and (not isinstance(graph, nx.DiGraph) or not all(isinstance(node, str) for node in graph)):
+        problems.append("graph: wanted a networkx.DiGraph of names of systems, with edges cause -> effect")
     raise_all(problems)
     known = set(tables["metrics"]["metric"]) if "metrics" in tables else set()
     wrong = [f"harmful: unknown metric {name!r}{did_you_mean(name, known)}" for name in harmful if name not in known]
@@ -169,6 +176,14 @@ def _check(tables: Mapping[str, pd.DataFrame], harmful: Mapping[str, str]) -> No
         if way not in onset.DIRECTIONS:
             wrong.append(f"harmful: {name}: bad direction {way!r}{did_you_mean(str(way), onset.DIRECTIONS)}")
     raise_all(wrong, UnknownName)
+
+
+def _check_windows(tables: Mapping[str, pd.DataFrame], windows: Mapping[str, onset.Window]) -> None:
+    """Raise if no table that has rows has one in a window."""
+    given = [table["time"] for table in tables.values() if len(table)]
+    for name, (start, end) in windows.items():
+        if given and not any(((column >= start) & (column < end)).any() for column in given):
+            raise InputError(f"no row lies in the window {name} ({show(start)} to {show(end)})")
 
 
 def _judge(systems: Iterable[str], tests: Sequence[Test], graph: nx.DiGraph | None) -> dict[str, dict[str, Any]]:
