@@ -11,10 +11,16 @@ from rca.errors import InputError, UnknownName
 from rca.models.shapdiff.leaves import lgb, xgb
 
 pytestmark = pytest.mark.system
-lightgbm = pytest.importorskip("lightgbm")
-xgboost = pytest.importorskip("xgboost")
 READERS = {"xgboost": xgb, "lightgbm": lgb}
 TINY = float(np.float32(1e-35))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def libraries():
+    """Import what is tested against when the tests run: they are collected where neither library is installed."""
+    global lightgbm, xgboost
+    import lightgbm
+    import xgboost
 
 
 def table(seed, rows=500, *, missing=True, categories=True):
