@@ -103,6 +103,7 @@ def test_a_cause_that_fell_silent_as_it_began_is_told_and_nobody_else_named():
     columns["store", "latency"][100:] = np.nan
     long_ago = trace(columns)
     assert long_ago.first == "orders" and "no metrics of store" not in long_ago.answer
+    assert "usable metrics of store, which sent nothing after" in long_ago.missing
 
 
 def test_a_cause_that_keeps_another_metric_than_the_symptoms_can_still_be_named():

@@ -176,7 +176,7 @@ def trace(
         scored, systems, ways, graph, panel, symptom[0], aside, joint(scored, own, len(systems.names))
     )
     first, error = str(candidates.index[0]), candidates["onset_error"].iloc[0]
-    lacking = sentences.missing(graph, first, systems.names, set(table["system"]) - set(graph), error)
+    lacking = sentences.missing(graph, first, systems.names, aside, set(table["system"]) - set(graph), error)
     return Trace(symptom, candidates, deviations, None, sentences.runner_up(candidates), lacking)
 
 

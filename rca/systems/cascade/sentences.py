@@ -152,15 +152,21 @@ def runner_up(table: pd.DataFrame) -> str:
 
 
 def missing(
-    graph: nx.DiGraph, system: str, measured: Collection[str], strangers: Collection[str], error: pd.Timedelta
+    graph: nx.DiGraph,
+    system: str,
+    measured: Collection[str],
+    aside: Mapping[str, str],
+    strangers: Collection[str],
+    error: pd.Timedelta,
 ) -> str:
     """Say what evidence would make a name surer; empty when none is missing.
 
-    `measured` could be ranked; `strangers` have metrics, but are not in the graph.
+    `measured` could be ranked, `aside` have metrics that could not; `strangers` have some, but are not in the graph.
     """
     causes = nx.ancestors(graph, system) if system in graph else set()
-    blind = sorted(causes - set(measured))
+    blind = sorted(causes - set(measured) - set(aside))
     parts = [f"metrics of {listed(blind)}, on which {system} depends"] if blind else []
+    parts += [f"usable metrics of {name}, which {aside[name]}" for name in sorted(causes & set(aside))[:_NAMED]]
     if not set(measured) - causes - nx.descendants(graph, system) - {system}:
         parts.append(f"metrics of a system that has nothing to do with {system}, to tell its failure from load")
     if strangers:
