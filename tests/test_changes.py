@@ -547,3 +547,8 @@ def test_no_change_is_fitted_to_a_system_that_moved_nobody_knows_when():
     assert fit.best is None
     assert fit.answer.startswith("No change can be fitted: since when db was away from its level is not known.")
     assert not fit.candidates["fits"].any()
+
+
+def test_a_change_within_the_error_of_the_onset_may_also_have_followed_it():
+    fit = changes.rank(table((-1, "model", "deploy", "release 8", "v8")), named(), GRAPH)
+    assert "live 1 min before the onset, known within 5 min: it may also have followed" in reasons(fit)["e0"]

@@ -212,9 +212,11 @@ def _content(change: pd.Series, carried: Collection[pd.Series]) -> Content:
 
 def _live(change: pd.Series, first: pd.Series) -> str:
     """Return how long before the onset a change that fits went live."""
-    if change["time"] < first["onset"]:
-        return f"live {duration(first['onset'] - change['time'])} before the onset"
-    return f"live at the onset, within its error of {duration(first['onset_error'])}"
+    error, delay = first["onset_error"], first["onset"] - change["time"]
+    if delay <= pd.Timedelta(0):
+        return f"live at the onset, within its error of {duration(error)}"
+    doubt = f", known within {duration(error)}: it may also have followed" if delay < error else ""
+    return f"live {duration(delay)} before the onset{doubt}"
 
 
 def _for(where: str, live: str, carried: Collection[pd.Series], support: Support) -> str:
