@@ -10,22 +10,15 @@ from sklearn import ensemble, linear_model, pipeline, preprocessing
 
 from rca.errors import InputError
 from rca.models.shapdiff import compare, compare_both, explain, retrain
-from rca.models.shapdiff.noise import (
-    _holm,
-    _moderated,
-    _step_down,
-    _trigamma_inverse,
-    _windows,
-    row_noise,
-    training_noise,
-)
-from rca.models.shapdiff.refits import sizes
+from rca.models.shapdiff.noise import _step_down, _windows, row_noise
+from rca.models.shapdiff.refits import Summary, sizes, summary
+from rca.models.shapdiff.training import _distance, _holm, _moderated, _trigamma_inverse, training_noise
 from rca.plots.shapdiff import shapdiff
 from rca.records import Attribution
 
 COLUMNS = [
-    "rank", "before", "after", "difference", "low", "high", "share_before", "share_after", "p_adjusted", "flagged",
-    "noise_source",
+    "rank", "before", "after", "difference", "low", "high", "moved", "share_before", "share_after", "p_adjusted",
+    "flagged", "noise_source",
 ]  # fmt: skip
 
 
@@ -182,14 +175,19 @@ def test_the_table_is_the_same_every_time_and_follows_the_generator_given():
 # ---- two models
 
 
+def means_only(means):
+    """Summaries of which the means alone differ."""
+    return Summary(np.asarray(means), np.zeros((*np.shape(means)[:-1], 1, np.shape(means)[-1])))
+
+
 def test_few_features_are_judged_by_students_t_of_their_own_refits():
     rng = generator(10)
     refits = rng.normal(1, 0.1, size=(9, 3))
-    found = training_noise(np.ones(3), np.array([1.3, 1.0, 0.9]), refits)
+    found = training_noise(*map(means_only, (np.ones(3), np.array([1.3, 1.0, 0.9]), refits)))
     reach = stats.t.ppf(0.975, 8) * np.sqrt(2) * refits.std(axis=0, ddof=1)
     np.testing.assert_allclose(found.high - found.low, 2 * reach)
     p_value = 2 * stats.t.sf(np.abs([0.3, 0.0, 0.1]) / (np.sqrt(2) * refits.std(axis=0, ddof=1)), 8)
-    assert found.p_adjusted[0] == pytest.approx(3 * p_value[0])
+    assert found.p_adjusted[0] == pytest.approx(3 * 2 * p_value[0])
 
 
 def test_holm_adjusts_as_in_the_textbook():
@@ -224,7 +222,7 @@ def test_equal_variances_are_pooled():
 
 def test_a_feature_that_no_refit_uses_has_the_noise_of_features_like_it():
     refits = np.column_stack([generator(13).normal(1, 0.2, size=(8, 6)), np.zeros(8)])
-    found = training_noise(np.array([1.0] * 6 + [0.0]), np.array([1.0] * 6 + [0.05]), refits)
+    found = training_noise(*map(means_only, ([1.0] * 6 + [0.0], [1.0] * 6 + [0.05], refits)))
     assert found.p_adjusted[6] > 0.5 and 0.1 < found.high[6] - found.low[6] < 2
 
 
@@ -240,8 +238,56 @@ def test_a_feature_that_grows_is_given_noise_of_its_new_size():
     level = np.geomspace(0.01, 2, 12)
     refits = level * generator(22).normal(1, 0.1, size=(8, 12))
     grown = np.r_[1.0, level[1:]]
-    small, large = training_noise(level, level, refits), training_noise(level, grown, refits)
+    small, large = (training_noise(*map(means_only, (level, after, refits))) for after in (level, grown))
     assert large.high[0] - large.low[0] > 4 * (small.high[0] - small.low[0])
+
+
+def test_the_distance_of_straight_lines_is_students_t_of_their_slopes():
+    rng = generator(30)
+    line, slopes = rng.normal(size=40), rng.normal(2, 0.3, size=(8, 3))
+    found = _distance(np.outer(line, [0.9, 0.0, -1.5]), slopes[:, None, :] * line[:, None])
+    error = np.sqrt(2) * slopes.std(axis=0, ddof=1)
+    np.testing.assert_allclose(found, 2 * stats.t.sf(np.abs([0.9, 0.0, -1.5]) / error, 7))
+
+
+@pytest.mark.parametrize("directions", [1, 4, 12])
+def test_two_trainings_of_many_directions_are_as_far_apart_as_the_test_says(directions):
+    rng, features = generator(31), 2000
+    shapes = rng.normal(size=(30, directions)) * np.geomspace(1, 0.3, directions)
+
+    def trained(*count):
+        return np.moveaxis(rng.normal(size=(*count, features, directions)) @ shapes.T, -1, -2)
+
+    found = _distance(trained() - trained(), trained(16))
+    for level in (0.05, 0.01):
+        assert 0.2 * level < (found < level).mean() < level + 4 * np.sqrt(level / features)
+    assert (_distance(trained() - trained() + 12 * shapes[:, :1], trained(16)) < 0.01).mean() > 0.5
+
+
+def test_an_effect_that_is_turned_round_is_flagged_though_its_mean_is_the_same():
+    rng = generator(32)
+    rows = rng.normal(size=(60, 6))
+
+    def trained(slope, model):
+        return attribution(rows * (np.full(6, 1.0) * slope + rng.normal(0, 0.05, 6)), model)
+
+    refits = [trained(1.0, "may") for _ in range(8)]
+    before, after = trained(1.0, "may"), trained(np.r_[-1.0, np.ones(5)], "june")
+    table = compare(before, after, refits=refits)
+    assert table["flagged"].tolist() == [True] + 5 * [False] and table.index[0] == 0
+    assert table["difference"].abs().iloc[0] < 0.2 and table["moved"].iloc[0] > 1.2
+    wanted = np.abs(after.values - before.values).mean(axis=0)
+    np.testing.assert_allclose(table.sort_index()["moved"], wanted)
+
+
+def test_a_summary_keeps_few_rows_of_each_window_and_their_mean_square():
+    rng = generator(33)
+    small, large = rng.normal(size=(20, 2)), rng.normal(3, 1, size=(5000, 2))
+    found = summary([attribution(small), attribution(large, rows="other")])
+    np.testing.assert_allclose(found.means, (np.abs(small).mean(axis=0) + np.abs(large).mean(axis=0)) / 2)
+    assert found.contributions.shape == (20 + 1000, 2)
+    wanted = ((small**2).mean(axis=0) + (large[::5] ** 2).mean(axis=0)) / 2
+    np.testing.assert_allclose((found.contributions**2).sum(axis=0), wanted)
 
 
 def test_one_model_on_one_set_of_rows_has_no_difference():

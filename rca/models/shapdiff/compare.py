@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 
 from rca.errors import InputError
-from rca.models.shapdiff.noise import Noise, row_noise, same_row_noise, training_noise
-from rca.models.shapdiff.refits import Refits, explained, sizes
+from rca.models.shapdiff.noise import Noise, row_noise, same_row_noise
+from rca.models.shapdiff.refits import Refits, Summary, explained, sizes, summary
+from rca.models.shapdiff.training import training_noise
 from rca.records import Attribution
 
 __all__ = ["compare", "compare_both"]
@@ -37,7 +38,7 @@ def compare(
     assigned to the windows anew at random (`rca.models.shapdiff.noise.row_noise`). *Two models on the same rows*: the
     noise is in the training. A model retrained on a fresh sample of the same data differs in nearly every feature by
     a test over rows, so none is made unless `refits` show how far training alone moves each feature
-    (`rca.models.shapdiff.noise.training_noise`).
+    (`rca.models.shapdiff.training.training_noise`).
 
     Parameters
     ----------
@@ -65,10 +66,12 @@ def compare(
 
     Returns
     -------
-    DataFrame, shape (n_features, 11)
-        Indexed by ``feature``, flagged ones first, then by largest absolute difference, ties by name. Columns:
+    DataFrame, shape (n_features, 12)
+        Indexed by ``feature``, flagged ones first, then by largest absolute difference, ties by name; against refits
+        smaller p-values stand before larger differences. Columns:
         ``rank`` (ties share the worst), ``before``, ``after`` (mean absolute SHAP, added up over classes),
-        ``difference``, ``low``, ``high`` (its 95 % interval, each feature on its own), ``share_before``,
+        ``difference``, ``low``, ``high`` (its 95 % interval, each feature on its own), ``moved`` (mean absolute change
+        from row to row; NaN for two windows, whose rows have no pairs), ``share_before``,
         ``share_after`` (of all features), ``p_adjusted`` (for all features together; NaN when training noise was not
         measured), ``flagged`` (boolean, NA likewise), ``noise_source`` (``"rows"``,
         ``"training"`` or ``"training noise not measured"``; in the last case the interval covers the choice of rows
@@ -87,8 +90,9 @@ def compare(
     Rows that the model was trained on are no fair window: a boosting was flagged against fresh rows in 25 % of runs.
     Few units cannot show anything: two windows of three days each can be split in ten ways only, so no p-value is
     below .1.
+    A feature flagged with a small difference has moved from row to row: its effect was turned round, say.
     A difference says where the model changed, not that it changed for the worse. A retraining that changes how often
-    rows are seen, but not what is learned from them, moves these means hardly at all.
+    rows are seen, but not what is learned from them, moves contributions hardly at all.
 
     Examples
     --------
@@ -120,12 +124,14 @@ def compare(
         noise, source = same_row_noise(two - one, _one_group(groups, one)), "rows"
         noise = Noise(noise.low, noise.high, np.ones(one.shape[1]))
     else:
-        means = explained(
+        again = explained(
             refits, [before], None if rows is None else [rows],
             background=background, n_refits=n_refits, rng=rng, progress=progress,
         )  # fmt: skip
-        noise, source = _model_noise(two - one, one.mean(axis=0), two.mean(axis=0), means, _one_group(groups, one))
-    return _table(_features(before), one.mean(axis=0), two.mean(axis=0), noise, source, alpha)
+        pair = summary([before]), summary([after])
+        noise, source = _model_noise(two - one, *pair, again, _one_group(groups, one))
+    moved = _moved(before, after) if same_rows else np.full(one.shape[1], np.nan)
+    return _table(_features(before), one.mean(axis=0), two.mean(axis=0), moved, noise, source, alpha)
 
 
 def compare_both(
@@ -169,7 +175,7 @@ def compare_both(
 
     Returns
     -------
-    DataFrame, shape (2 * n_features, 12)
+    DataFrame, shape (2 * n_features, 13)
         As from `compare`, with a first column ``part``: ``"model"``, then ``"rows"``, each ranked by itself.
         ``before`` and ``after`` of the part ``model`` are the means of each model over both windows, those of the
         part ``rows`` the means of each window over both models. ``table[table["part"] == "model"]`` can be drawn like
@@ -202,34 +208,46 @@ def compare_both(
     # Rows of the shorter window count more: each window has half of the weight.
     share = len(old_before) / len(old_after)
     change = np.vstack([(new_before - old_before) * (1 + 1 / share) / 2, (new_after - old_after) * (1 + share) / 2])
-    one, two = ((np.stack([x.mean(axis=0), y.mean(axis=0)])).mean(axis=0) for x, y in (
-        (old_before, old_after), (new_before, new_after),
-    ))  # fmt: skip
-    means = explained(
+    old, new = summary([before, crossed[0]]), summary([crossed[1], after])
+    again = explained(
         refits, [before, crossed[0]], rows, background=background, n_refits=n_refits, rng=rng, progress=progress
     )
     units = None if pair is None else np.concatenate(pair)
-    noise, source = _model_noise(change, one, two, means, units)
-    parts = 1 if means is None else 2
-    model = _table(names, one, two, noise.adjusted(parts), source, alpha)
+    noise, source = _model_noise(change, old, new, again, units)
+    parts = 1 if again is None else 2
+    moved = (_moved(before, crossed[1]) + _moved(crossed[0], after)) / 2
+    model = _table(names, old.means, new.means, moved, noise.adjusted(parts), source, alpha)
     one, two = (old_before + new_before) / 2, (old_after + new_after) / 2
     noise = row_noise(one, two, pair, rng)
-    window = _table(names, one.mean(axis=0), two.mean(axis=0), noise.adjusted(parts), "rows", alpha)
+    unpaired = np.full(len(names), np.nan)
+    window = _table(names, one.mean(axis=0), two.mean(axis=0), unpaired, noise.adjusted(parts), "rows", alpha)
     table = pd.concat([model, window])
     table.insert(0, "part", np.repeat(["model", "rows"], len(names)))
     return table
 
 
 def _model_noise(
-    change: np.ndarray, before: np.ndarray, after: np.ndarray, refits: np.ndarray | None, groups: np.ndarray | None
+    change: np.ndarray, before: Summary, after: Summary, refits: Summary | None, groups: np.ndarray | None
 ) -> tuple[Noise, str]:
     if refits is None:
         return same_row_noise(change, groups), UNKNOWN
     return training_noise(before, after, refits), "training"
 
 
+def _moved(before: Attribution, after: Attribution) -> np.ndarray:
+    """Return the mean absolute change of the contributions of each row, added up over classes."""
+    change = np.abs(np.asarray(after.values, dtype=float) - np.asarray(before.values, dtype=float)).mean(axis=0)
+    return change if change.ndim == 1 else np.asarray(change.sum(axis=1))
+
+
 def _table(
-    names: list[Any], before: np.ndarray, after: np.ndarray, noise: Noise, source: str, alpha: float
+    names: list[Any],
+    before: np.ndarray,
+    after: np.ndarray,
+    moved: np.ndarray,
+    noise: Noise,
+    source: str,
+    alpha: float,
 ) -> pd.DataFrame:
     known = source != UNKNOWN
     flagged = noise.p_adjusted <= alpha
@@ -241,6 +259,7 @@ def _table(
             "difference": difference,
             "low": noise.low,
             "high": noise.high,
+            "moved": moved,
             "share_before": _share(before),
             "share_after": _share(after),
             "p_adjusted": noise.p_adjusted,
@@ -249,9 +268,10 @@ def _table(
         },
         index=pd.Index(names, name="feature"),
     )
-    size = table["difference"].abs().rank(method="dense") + np.where(flagged, len(names), 0)
-    table.insert(0, "rank", size.rank(ascending=False, method="max").astype(int))
-    order = sorted(range(len(names)), key=lambda place: (-size.iloc[place], str(names[place])))
+    doubt = noise.p_adjusted if source == "training" else np.zeros(len(names))
+    places = [(not flag, p, -size) for flag, p, size in zip(flagged, doubt, np.abs(difference), strict=True)]
+    table.insert(0, "rank", [sum(other <= place for other in places) for place in places])
+    order = sorted(range(len(names)), key=lambda place: (*places[place], str(names[place])))
     return table.iloc[order]
 
 

@@ -1,4 +1,4 @@
-"""How far mean absolute SHAP moves by chance: with other rows of the same kind, or another training of the model."""
+"""How far mean absolute SHAP moves by chance, with other rows of the same kind."""
 
 from __future__ import annotations
 
@@ -10,13 +10,11 @@ import pandas as pd
 
 from rca.errors import InputError
 
-__all__ = ["Noise", "row_noise", "same_row_noise", "training_noise", "units"]
+__all__ = ["LEVEL", "TINY", "Noise", "row_noise", "same_row_noise", "units"]
 
 LEVEL = 0.95  # of each interval
 ORDERS = 1999  # random assignments of rows to windows, beside the real one
 CELLS = 4_000_000  # of the table of assignments held at a time
-MOST_FREEDOM = 12  # degrees of freedom that refits may claim
-FEWEST = 4  # features from which a prior can be learned
 TINY = 1e-12
 
 
@@ -113,100 +111,6 @@ def same_row_noise(change: np.ndarray, groups: Any | None) -> Noise:
     error = np.sqrt((total**2).sum(axis=0) * count / (count - 1)) / len(change)
     reach = stats.t.ppf((1 + LEVEL) / 2, count - 1) * error
     return Noise(mean - reach, mean + reach, np.full(len(mean), np.nan))
-
-
-def training_noise(before: np.ndarray, after: np.ndarray, refits: np.ndarray) -> Noise:
-    """Judge the differences of two trained models by how far training alone moves each feature.
-
-    Parameters
-    ----------
-    before, after : ndarray, shape (n_features,)
-        Mean absolute SHAP of the two models on the same rows.
-    refits : ndarray, shape (n_refits, n_features)
-        The same of models trained as the one before was.
-
-    Returns
-    -------
-    Noise
-        p-values by Holm's adjustment [1]_.
-
-    Raises
-    ------
-    InputError
-        If the refits do not differ.
-
-    Notes
-    -----
-    Both models were trained, so a difference has twice the variance of one training. A variance from eight refits is
-    too rough to judge thirty features by: it is moderated as in limma [2]_, with a prior that follows the size of the
-    contribution (trained importances vary more the larger they are): the largest of before, after and refits. The t
-    distribution has at most 12 degrees of freedom: refits on
-    bootstrap samples know one sample of training data only, so their variance is uncertain however many there are, and
-    importances are skewed. 12 was chosen on simulated histogram boosting, forests and logistic regressions.
-
-    References
-    ----------
-    .. [1] Holm, "A simple sequentially rejective multiple test procedure", Scandinavian J. of Statistics 6, 1979.
-    .. [2] Smyth, "Linear models and empirical Bayes methods for assessing differential expression in microarray
-       experiments", Statistical Applications in Genetics and Molecular Biology 3, 2004.
-    """
-    from scipy import stats
-
-    level = np.maximum(np.maximum(before, after), refits.mean(axis=0))
-    variance, freedom = _moderated(refits.var(axis=0, ddof=1), len(refits) - 1, level)
-    difference, error = after - before, np.sqrt(2 * variance)
-    reach = stats.t.ppf((1 + LEVEL) / 2, freedom) * error
-    with np.errstate(divide="ignore", invalid="ignore"):
-        # Without any spread a difference is certain, and no difference is no difference.
-        p_value = np.where(difference == 0, 1.0, 2 * stats.t.sf(np.abs(difference) / error, freedom))
-    return Noise(difference - reach, difference + reach, _holm(p_value))
-
-
-def _moderated(variance: np.ndarray, freedom: int, level: np.ndarray) -> tuple[np.ndarray, float]:
-    """Return variances drawn towards what features of that level have, and their degrees of freedom.
-
-    The prior's scale and degrees of freedom are fitted to the logarithms of the variances (Smyth 2004, section 6.2),
-    around a straight line in the logarithm of `level`.
-    """
-    from scipy import special
-
-    varies = variance > (TINY * level) ** 2
-    if not varies.any():
-        raise InputError("the refits do not differ in any feature; each must be trained on rows drawn anew")
-    count = int(varies.sum())
-    if count < FEWEST:
-        return variance, float(min(freedom, MOST_FREEDOM))
-    half = freedom / 2
-    height = np.log(variance[varies]) - special.digamma(half) + np.log(half)
-    place = np.log(level[varies])
-    spread = place - place.mean()
-    # A standard deviation grows with the level at most in proportion to it.
-    slope = np.clip((spread @ height) / (spread @ spread), 0, 2) if np.ptp(place) > 0 else 0.0
-    centre = height.mean() + slope * (np.log(np.maximum(level, level[varies].min())) - place.mean())
-    rest = height - centre[varies]
-    excess = float(rest @ rest) / (count - 2) - float(special.polygamma(1, half))
-    if excess <= 0:
-        prior, prior_freedom = np.exp(centre), np.inf
-    else:
-        prior_freedom = 2 * _trigamma_inverse(excess)
-        prior = np.exp(centre + special.digamma(prior_freedom / 2) - np.log(prior_freedom / 2))
-    share = 1.0 if np.isinf(prior_freedom) else prior_freedom / (prior_freedom + freedom)
-    moderated = np.where(varies, share * prior + (1 - share) * variance, prior)
-    return moderated, float(min(prior_freedom + freedom, count * freedom, MOST_FREEDOM))
-
-
-def _trigamma_inverse(value: float) -> float:
-    """Return the x at which the trigamma function is `value`."""
-    from scipy import optimize, special
-
-    return float(np.exp(optimize.brentq(lambda x: np.log(special.polygamma(1, np.exp(x)) / value), -30.0, 30.0)))
-
-
-def _holm(p_value: np.ndarray) -> np.ndarray:
-    order = np.argsort(p_value, kind="stable")
-    adjusted = np.empty(len(order))
-    adjusted[order] = np.minimum(np.maximum.accumulate((len(order) - np.arange(len(order))) * p_value[order]), 1.0)
-    return adjusted
 
 
 def units(groups: Any) -> tuple[np.ndarray, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,10 @@ from rca.models.shapdiff.noise import units
 from rca.progress import track
 from rca.records import Attribution
 
-__all__ = ["Refits", "Train", "explained", "retrain", "sizes"]
+__all__ = ["Refits", "Summary", "Train", "explained", "retrain", "sizes", "summary"]
 
 MIN_REFITS = 4
+MOST_ROWS = 1000  # of each window, whose contributions are kept of every refit
 
 Train = Callable[[np.random.Generator], Any]
 Refits = Train | Sequence[Any]
@@ -105,6 +107,42 @@ def sizes(attribution: Attribution) -> np.ndarray:
     return values if values.ndim == 2 else np.asarray(values.sum(axis=2))
 
 
+@dataclass(frozen=True)
+class Summary:
+    """What is compared of one explained model, or of several along a first axis.
+
+    Attributes
+    ----------
+    means : ndarray, shape (..., n_features)
+        Mean absolute SHAP, the mean over the windows.
+    contributions : ndarray, shape (..., n_values, n_features)
+        Contributions of up to 1,000 rows of each window, to each class, scaled so that the squares of a feature add up
+        to their mean over rows and windows.
+    """
+
+    means: np.ndarray
+    contributions: np.ndarray
+
+
+def summary(parts: Sequence[Attribution]) -> Summary:
+    """Return what is compared of one model, explained on each window.
+
+    Examples
+    --------
+    >>> values = pd.DataFrame({"a": [-1.0, 2.0]})
+    >>> one = summary([Attribution.from_frame(values, 0.0, output="margin", model_id="may", rows_id="holdout")])
+    >>> one.means.tolist(), (one.contributions**2).sum(axis=0).round(2).tolist()
+    ([1.5], [2.5])
+    """
+    kept = []
+    for part in parts:
+        values = np.asarray(part.values, dtype=float)
+        values = values[:: -(-len(values) // MOST_ROWS)]
+        scale = np.sqrt(len(values) * len(parts))
+        kept.append((values if values.ndim == 2 else np.vstack(list(np.moveaxis(values, 2, 0)))) / scale)
+    return Summary(np.mean([sizes(part).mean(axis=0) for part in parts], axis=0), np.vstack(kept))
+
+
 def explained(
     refits: Refits,
     like: Sequence[Attribution],
@@ -114,8 +152,8 @@ def explained(
     n_refits: int,
     rng: np.random.Generator,
     progress: bool,
-) -> np.ndarray | None:
-    """Return mean absolute SHAP of each refit, averaged over the windows, or None when there are no refits.
+) -> Summary | None:
+    """Return what is compared of each refit, or None when there are no refits.
 
     Parameters
     ----------
@@ -136,7 +174,8 @@ def explained(
 
     Returns
     -------
-    ndarray, shape (n_refits, n_features), or None
+    Summary or None
+        Refits along the first axis.
 
     Raises
     ------
@@ -148,7 +187,7 @@ def explained(
         return None
     if count < MIN_REFITS:
         raise InputError(f"{count} refits were given; they are wanted at least {MIN_REFITS}")
-    means = []
+    found = []
     for number in track(range(count), "refits", progress=progress):
         refit = refits(rng) if callable(refits) else refits[number]
         parts = refit if isinstance(refit, tuple) else (refit,) if isinstance(refit, Attribution) else None
@@ -160,8 +199,8 @@ def explained(
             output = "probability" if like[0].output == "probability" else "margin"
             parts = tuple(explain(refit, window, background=background, output=output) for window in rows)
         _check(parts, like, f"refits[{number}]")
-        means.append(np.mean([sizes(part).mean(axis=0) for part in parts], axis=0))
-    return np.array(means)
+        found.append(summary(parts))
+    return Summary(np.array([one.means for one in found]), np.array([one.contributions for one in found]))
 
 
 def _check(parts: Sequence[Any], like: Sequence[Attribution], name: str) -> None:
