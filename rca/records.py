@@ -129,7 +129,7 @@ class Attribution:
     model_id : str
         Hash of the model's content: tells whether two attributions are of one model.
     rows_id : str
-        Hash of the rows explained: tells whether two attributions are of the same rows.
+        Hash of the rows explained, for losses with their labels: tells whether two attributions are of the same rows.
     additivity_error : float
         Largest absolute difference between the sum and the model's own output; NaN where that is not known.
     classes : tuple
@@ -140,6 +140,9 @@ class Attribution:
         How the values were computed, and what they cannot say.
     tokens : DataFrame or None
         Of text columns: mean absolute value by ``feature`` and ``token`` (and ``class``), largest first.
+    background_id : str
+        Hash of the rows that stood for "unknown", or ``"path-dependent"`` where the tree's own nodes did; ``""`` where
+        that is not known. Attributions of two backgrounds cannot be compared.
     """
 
     values: np.ndarray
@@ -155,6 +158,7 @@ class Attribution:
     error: np.ndarray | None = None
     notes: tuple[str, ...] = ()
     tokens: pd.DataFrame | None = None
+    background_id: str = ""
 
     @classmethod
     def from_frame(cls, values: pd.DataFrame, base: float, *, output: str, model_id: str, rows_id: str) -> Attribution:

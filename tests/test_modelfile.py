@@ -377,6 +377,7 @@ def test_evidence_has_models_tables_features_and_says_what_is_missing(folder):
     assert len(found.holdout) == len(found.window_after) == len(X)
     assert (found.label, found.decision, found.user) == ("fraud", "blocked", "")
     assert found.missing == (
+        "incident.yaml names no table model.training_before.",
         "incident.yaml names no prediction column (model.prediction).",
         "incident.yaml names no user column (model.user).",
         "incident.yaml names no group column (model.group).",
@@ -403,6 +404,15 @@ def test_a_column_that_only_one_table_has_is_said(folder):
     assert "model.window_after without the label column 'fraud'." in found.missing
     X.assign(fraud=Y).to_parquet(folder / "holdout.parquet")
     assert not any("holdout" in sentence for sentence in modelfile.evidence(incident(folder, **PART)).missing)
+
+
+def test_rows_of_the_training_are_read_and_need_features_and_label_only(folder):
+    X.assign(fraud=Y).to_parquet(folder / "training.parquet")
+    found = modelfile.evidence(incident(folder, **(PART | {"training_before": "training.parquet"})))
+    assert len(found.training_before) == len(X) and not any("training" in sentence for sentence in found.missing)
+    X.to_parquet(folder / "training.parquet")
+    found = modelfile.evidence(incident(folder, **(PART | {"training_before": "training.parquet"})))
+    assert "model.training_before without the label column 'fraud'." in found.missing
 
 
 def test_columns_that_no_table_has_are_refused_with_the_nearest_name(folder):

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from scipy import stats
 from sklearn import ensemble, impute, linear_model, pipeline, preprocessing, svm, tree
+from sklearn.base import clone
 
 from rca.errors import InputError, UnknownName
 from rca.models.shapdiff import compare, explain, reference
@@ -342,7 +343,7 @@ def test_ties_share_the_worst_rank_and_stand_by_name():
             attribution(ONE, rows="other", output="probability"),
             "before is explained as margin and after as probability",
         ),
-        (attribution(ONE, rows="other", base=0.1), "two backgrounds"),
+        (attribution(ONE, rows="other", base=0.1), "give both calls of explain the same background"),
         (attribution({name: values[:1] for name, values in ONE.items()}, rows="other"), "at least two rows"),
     ],
 )
@@ -351,11 +352,35 @@ def test_attributions_that_cannot_be_compared_are_refused(after, message):
         compare(attribution(ONE), after)
 
 
+def test_explanations_against_two_backgrounds_are_not_compared(model):
+    other = linear_model.LogisticRegression().fit(X, Y)
+    with pytest.raises(InputError, match="before was explained against background .* and after against background"):
+        compare(explain(other, X, background=X[:20]), explain(model, X, background=X[20:40]))
+    with pytest.raises(InputError, match="and after against no background"):
+        compare(explain(model, X, background=X[:20]), explain(model, X[200:]))
+    windows = [(X[:150], Y[:150], X[:20]), (X[150:], Y[150:], X[150:170])]
+    losses = [explain(model, rows, y=y, background=some, output="loss") for rows, y, some in windows]
+    with pytest.raises(InputError, match="after against background"):
+        compare(*losses)
+
+
+def test_losses_of_other_labels_are_losses_of_other_rows(model):
+    made = [explain(model, X[:30], background=X[:20], output="loss", y=y[:30]) for y in (Y, Y, 1 - Y)]
+    assert made[0].rows_id == made[1].rows_id != made[2].rows_id
+
+
+def test_models_of_other_classes_are_not_compared():
+    forest = ensemble.RandomForestClassifier(3, random_state=0)
+    made = [explain(clone(forest).fit(X, np.array(list(names) * 100)), X) for names in ("abc", "abd")]
+    with pytest.raises(InputError, match="before has the classes 'a', 'b', 'c' and after 'a', 'b', 'd'"):
+        compare(*made)
+
+
 def test_alpha_and_refits_are_checked():
     other = attribution(ONE, model="other")
     with pytest.raises(InputError, match="alpha is 5"):
         compare(attribution(ONE), other, alpha=5)
-    with pytest.raises(InputError, match="1 refits were given; they are wanted at least 4"):
+    with pytest.raises(InputError, match="1 refits were given; at least 4 are wanted"):
         compare(attribution(ONE), other, refits=[other])
     with pytest.raises(InputError, match="only for two models"):
         compare(attribution(ONE), attribution(TWO, rows="other"), refits=[other] * 4)

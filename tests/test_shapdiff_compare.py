@@ -476,7 +476,7 @@ def test_four_attributions_that_do_not_belong_together_are_refused():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"refits": lambda rng: None, "n_refits": 2}, "2 refits were given; they are wanted at least 4"),
+        ({"refits": lambda rng: None, "n_refits": 2}, "2 refits were given; at least 4 are wanted"),
         ({"refits": [linear_model.LogisticRegression()] * 4}, "not explained yet: give rows"),
         ({"refits": [attribution(np.ones((5, 2)))] * 4}, "the refits do not differ in any feature"),
         ({"refits": [attribution(np.ones((5, 3)))] * 4}, r"refits\[0\] has other features"),

@@ -141,6 +141,8 @@ class ModelPart(Part):
     ----------
     holdout : str
         Rows that both models are compared on.
+    training_before : str
+        Rows that the model before was trained on, with their labels: shows how far training alone moves a model.
     window_before, window_after : str
         Production rows of the healthy and of the incident window, scored by the model of the time.
     population : int, optional
@@ -152,6 +154,7 @@ class ModelPart(Part):
     before: str = ""
     after: str = ""
     holdout: str = ""
+    training_before: str = ""
     window_before: str = ""
     window_after: str = ""
     population: Annotated[int, Field(ge=1, strict=True)] | None = None

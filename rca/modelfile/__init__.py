@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rca.modelfile.content import fingerprint
-from rca.modelfile.evidence import ModelEvidence, evidence
+from rca.modelfile.evidence import TABLES, ModelEvidence, evidence
 from rca.modelfile.store import load, save
 
-__all__ = ["ModelEvidence", "evidence", "fingerprint", "load", "save"]
+__all__ = ["TABLES", "ModelEvidence", "evidence", "fingerprint", "load", "save"]

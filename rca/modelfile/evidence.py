@@ -13,7 +13,10 @@ from rca.errors import InputError, UnknownName, did_you_mean, raise_all
 from rca.incident.model import IncidentFile, ModelPart
 from rca.modelfile.store import open_model
 
-__all__ = ["ModelEvidence", "evidence"]
+__all__ = ["TABLES", "ModelEvidence", "evidence"]
+
+TABLES = ("holdout", "training_before", "window_before", "window_after")
+UNDECIDED = ("model.holdout", "model.training_before")  # rows on which no decision was made
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +27,7 @@ class ModelEvidence:
     ----------
     before, after : object or None
         The models.
-    holdout, window_before, window_after : DataFrame or None
+    holdout, training_before, window_before, window_after : DataFrame or None
         The tables; every one that is there has all `features`.
     features : tuple of str
         Columns that the models take, in their order.
@@ -39,6 +42,7 @@ class ModelEvidence:
     before: Any = None
     after: Any = None
     holdout: pd.DataFrame | None = None
+    training_before: pd.DataFrame | None = None
     window_before: pd.DataFrame | None = None
     window_after: pd.DataFrame | None = None
     features: tuple[str, ...] = ()
@@ -95,7 +99,7 @@ def evidence(inc: _Incident, *, trust: bool = False) -> ModelEvidence:
         else:
             missing.append(f"incident.yaml names no model {name} the incident (model.{name}).")
     frames: dict[str, pd.DataFrame] = {}
-    for name in ("holdout", "window_before", "window_after"):
+    for name in TABLES:
         if getattr(part, name):
             path = files.inside(inc.folder, getattr(part, name))
             frames[name] = tables.read(path, where=f"incident.yaml: model.{name}")
@@ -122,8 +126,8 @@ def _absent_columns(columns: dict[str, str], frames: dict[str, pd.DataFrame]) ->
         elif frames and len(without) == len(frames):
             near = did_you_mean(column, everywhere)
             problems.append(f"incident.yaml: model.{role}: no table has a column {column!r}{near}")
-        elif without and (role == "label" or without != ["model.holdout"]):  # a holdout was never decided on
-            missing.append(f"{' and '.join(without)} without the {role} column {column!r}.")
+        elif lacking := [name for name in without if role == "label" or name not in UNDECIDED]:
+            missing.append(f"{' and '.join(lacking)} without the {role} column {column!r}.")
     raise_all(problems, UnknownName)
     return missing
 

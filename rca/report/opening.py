@@ -139,7 +139,7 @@ def models(path: str | Path, *, with_names: bool = False, trust: bool = False) -
         return evidence
     names = pseudonyms(found, sources.read(found))
     tables = {}
-    for part in ("holdout", "window_before", "window_after"):
+    for part in modelfile.TABLES:
         rows = getattr(evidence, part)
         if rows is not None:
             held = [name for name in columns if name in rows]

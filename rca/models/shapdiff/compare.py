@@ -291,14 +291,34 @@ def _check_pair(before: Attribution, after: Attribution) -> None:
         raise InputError(f"before and after have different features: {', '.join(odd) or 'another order'}")
     if before.output != after.output:
         raise InputError(f"before is explained as {before.output} and after as {after.output}; one unit is wanted")
-    same_model = before.model_id == after.model_id
-    same_base = before.output == "loss" or np.allclose(before.base_values, after.base_values, rtol=1e-6, atol=1e-9)
-    if same_model and not same_base:
+    if before.classes != after.classes:
         raise InputError(
-            "one model was explained against two backgrounds; give both calls of explain the same background"
+            f"before has the classes {_named(before.classes)} and after {_named(after.classes)}; the same are wanted"
+        )
+    if before.background_id != after.background_id or not _same_base(before, after):
+        raise InputError(
+            f"before was explained against {_against(before)} and after against {_against(after)}: what a missing "
+            "feature means differs, so no difference can be laid to model or rows; give both calls of explain the "
+            "same background"
         )
     if min(len(before.index), len(after.index)) < 2:
         raise InputError("at least two rows are needed on each side")
+
+
+def _same_base(before: Attribution, after: Attribution) -> bool:
+    """Return whether one model has one expected output, where no hash of the background tells."""
+    one_model = before.model_id == after.model_id and before.output != "loss"
+    return not one_model or np.allclose(before.base_values, after.base_values, rtol=1e-6, atol=1e-9)
+
+
+def _against(attribution: Attribution) -> str:
+    if attribution.background_id in ("", "path-dependent"):
+        return "no background" if attribution.background_id else "a background that is not recorded"
+    return f"background {attribution.background_id[:8]}"
+
+
+def _named(classes: tuple[Any, ...]) -> str:
+    return ", ".join(map(repr, classes)) if classes else "of a single output"
 
 
 def _check_crossed(before: Attribution, after: Attribution, crossed: Sequence[Attribution]) -> None:

@@ -21,6 +21,7 @@ __all__ = ["explain", "reference"]
 OUTPUTS = ("margin", "probability", "loss")
 ROUNDING = 1e-9  # of a row's largest sum of absolute values; xgboost computes in single precision
 ROUNDING_SINGLE = 1e-5
+PATH = "path-dependent"
 
 
 def explain(
@@ -80,7 +81,7 @@ def explain(
     Notes
     -----
     Two attributions can be compared only with the same idea of "unknown": to compare one model on two windows give
-    both the same `background`, or none with trees.
+    both the same `background`, or none with trees; `compare` refuses others.
 
     Probability and loss of trees are distributed, against each background row, in proportion to the contributions to
     the margin, as shap does; of other models by the definition of Shapley values. In a pipeline the columns that the
@@ -133,12 +134,13 @@ def explain(
         output=found.output,
         method=found.method,
         model_id=modelfile.fingerprint(model),
-        rows_id=_rows_id(table),
+        rows_id=_rows_id(table, y),
         additivity_error=largest,
         classes=found.classes if several else (),
         error=found.error if several or found.error is None else found.error[:, :, 0],
         notes=(_unit(model, found), found.how, *([note] if note else [])),
         tokens=found.tokens,
+        background_id=PATH if found.method.endswith(PATH) else _rows_id(table if back is None else back),
     )
 
 
@@ -222,10 +224,10 @@ def _check_sum(model: Any, index: pd.Index, total: np.ndarray, found: Found, sin
     return float(error.max())
 
 
-def _rows_id(table: pd.DataFrame) -> str:
+def _rows_id(table: pd.DataFrame, labels: Any = None) -> str:
     digest = hashlib.sha256("\x00".join(map(str, table.columns)).encode())
-    for place in range(table.shape[1]):
-        column = table.iloc[:, place]
+    columns = [table.iloc[:, place] for place in range(table.shape[1])]
+    for column in columns if labels is None else [*columns, pd.Series(np.asarray(labels))]:
         if pd.api.types.is_numeric_dtype(column.dtype):
             values = np.asarray(column.to_numpy(dtype="float64", na_value=np.nan))
         else:

@@ -186,7 +186,7 @@ def explained(
     if count == 0 and not callable(refits):
         return None
     if count < MIN_REFITS:
-        raise InputError(f"{count} refits were given; they are wanted at least {MIN_REFITS}")
+        raise InputError(f"{count} refits were given; at least {MIN_REFITS} are wanted")
     found = []
     for number in track(range(count), "refits", progress=progress):
         refit = refits(rng) if callable(refits) else refits[number]
@@ -210,5 +210,9 @@ def _check(parts: Sequence[Any], like: Sequence[Attribution], name: str) -> None
     for part, model in zip(parts, like, strict=True):
         if part.rows_id != model.rows_id or part.output != model.output:
             raise InputError(f"{name} is explained on other rows, or in another unit, than before")
+        if part.background_id != model.background_id:
+            raise InputError(f"{name} is explained against another background than before; give the same `background`")
+        if part.classes != model.classes:
+            raise InputError(f"{name} knows the classes {part.classes}, before {model.classes}; draw refits by class")
         if list(part.columns) != list(model.columns):
             raise InputError(f"{name} has other features than before")

@@ -244,10 +244,11 @@ def _run(run_id: str, registry: str, run: Run, finished: pd.Timestamp, labels: s
 
 
 def write_models(folder: Path, case: Case) -> None:
-    """Write both models, the holdout and the two samples of production below ``model/``."""
+    """Write both models, the first one's training rows, the holdout and two samples of production below ``model/``."""
     model = folder / "model"
     modelfile.save(case.before.model, model / "before.skops")
     modelfile.save(case.after.model, model / "after.skops")
+    _parquet(model / "training_before.parquet", case.before.trained)
     _parquet(model / "holdout.parquet", case.holdout[[*FEATURES, "is_fraud"]])
     _parquet(model / "window_before.parquet", facts.window_rows(case, "before"))
     _parquet(model / "window_after.parquet", facts.window_rows(case, "during"))

@@ -20,11 +20,12 @@ CAPACITY = 0.05  # share of payments that case review can look at: sets the thre
 
 @dataclass(frozen=True)
 class Run:
-    """One training run: the model, its threshold, and what the team saw of it."""
+    """One training run: the model, its threshold, the rows extracted and trained on, and what the team saw of it."""
 
     model: Any
     threshold: float
     extract: pd.DataFrame
+    trained: pd.DataFrame
     test_recall: float
 
     def scores(self, rows: pd.DataFrame) -> np.ndarray:
@@ -63,11 +64,12 @@ def _fit(extract: pd.DataFrame, traffic: pd.DataFrame, rng: np.random.Generator)
     )
     # Sums over several threads depend on their number in the last digit; one thread gives the same bytes everywhere.
     with threadpool_limits(1):
-        model.fit(extract.loc[~test, list(FEATURES)], extract.loc[~test, "is_fraud"])
-        run = Run(model, 0.0, extract, 0.0)
+        trained = extract.loc[~test, [*FEATURES, "is_fraud"]]
+        model.fit(trained[list(FEATURES)], trained["is_fraud"])
+        run = Run(model, 0.0, extract, trained, 0.0)
         threshold = _threshold(run.scores(traffic))
         kept = extract[test & (extract["is_fraud"] == 1)]
-        return Run(model, threshold, extract, float((run.scores(kept) >= threshold).mean()))
+        return Run(model, threshold, extract, trained, float((run.scores(kept) >= threshold).mean()))
 
 
 def _threshold(scores: np.ndarray) -> float:

@@ -201,6 +201,7 @@ def _sheet(folder: Path, case: Case, words: Mapping[str, str], solved: bool) -> 
         "ratings": ", and in `analysis.yaml` the ratings, dates and targets" if solved else "",
         "analysis_line": ", `analysis.yaml` what the review concluded" if solved else OPEN,
         "holdout_rows": f"{len(case.holdout):,}",
+        "training_rows": f"{len(case.before.trained):,}",
         "window_before_rows": f"{min(facts.WINDOW, len(case.inside('before'))):,}",
         "window_after_rows": f"{min(facts.WINDOW, len(case.inside('during'))):,}",
         "population_number": words["population_during"],
