@@ -10,17 +10,21 @@ import pandas as pd
 
 from rca.errors import InputError
 from rca.models.shapdiff import scores
-from rca.models.shapdiff.estimate import permutation
+from rca.models.shapdiff.estimate import enumeration, permutation
 from rca.models.shapdiff.exact import Found, Task
+from rca.models.shapdiff.rows import family
 from rca.models.shapdiff.unwrap import feed
 
-__all__ = ["SAMPLE", "by_permutation"]
+__all__ = ["SAMPLE", "by_calls"]
 
 SAMPLE = 100  # background rows when none are given
+# Predictions a row up to which all sets of features are asked, and of models that answer quickly: 8 and 10 features
+# with 100 background rows. The number of rows has no say, so that two windows are explained by one method.
+MOST, MOST_QUICK = 30_000, 130_000
 
 
-def by_permutation(task: Task) -> Found:
-    """Return estimated contributions of the raw columns, with their standard error.
+def by_calls(task: Task) -> Found:
+    """Return contributions of the raw columns: exact where they are few, else estimated, with their standard error.
 
     Parameters
     ----------
@@ -31,6 +35,11 @@ def by_permutation(task: Task) -> Found:
     ------
     InputError
         If the model has no such output.
+
+    Notes
+    -----
+    For 100 background rows a row takes, in CPU time, 3 ms (logistic regression, 8 features; 20 with 10), 8 ms
+    (network of 50 units, 8 features), 0.1 s (support vector machine of 300 rows, 8 features).
     """
     model, table, count = task.model, task.table, len(task.table)
     classes = scores.classes_of(model)
@@ -52,16 +61,26 @@ def by_permutation(task: Task) -> Found:
             chosen = np.sort(np.random.default_rng(0).choice(count, SAMPLE, replace=False))
         known = table.iloc[chosen]
     rows, others, made = _numbers(table, known)
-    values, base, error = permutation(
-        lambda mixed, numbers: output(made(mixed), numbers), rows, others, progress=task.progress
-    )
-    how = (
-        f"Estimated from {len(known):,} background rows, each with one random order of the features and its reverse: "
-        f"standard error of one contribution {np.median(error):.2g} (median), {error.max():.2g} (largest)."
-    )
+    asked = lambda mixed, numbers: output(made(mixed), numbers)  # noqa: E731
+    error, sets = None, 2 ** rows.shape[1]
+    if sets * len(known) <= (MOST_QUICK if _quick(task.inner.model) else MOST):
+        method = "enumeration"
+        values, base = enumeration(asked, rows, others, progress=task.progress)
+        how = f"Exact: every one of {sets:,} sets of features was asked with all {len(known):,} background rows."
+    else:
+        method = "permutation"
+        values, base, error = permutation(asked, rows, others, progress=task.progress)
+        how = (
+            f"Estimated from random orders of the features with all {len(known):,} background rows: "
+            f"standard error of one contribution {np.median(error):.2g} (median), {error.max():.2g} (largest)."
+        )
     kind = "loss" if truth is not None else _kind(task, classes)
     base = base if truth is not None else base[0]
-    return Found(values, base, own, kind, "permutation", how, tuple(classes), error=error)
+    return Found(values, base, own, kind, method, how, tuple(classes), error=error)
+
+
+def _quick(model: Any) -> bool:
+    return hasattr(model, "coef_") or family(model) == "catboost"
 
 
 def _kind(task: Task, classes: list[Any]) -> str:
