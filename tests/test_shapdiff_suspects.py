@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 from sklearn import ensemble, linear_model
 
 from rca.errors import InputError, UnknownName
@@ -206,6 +207,102 @@ def test_a_mask_makes_two_cohorts_and_the_same_rows_stay_paired():
     assert table["flagged"].notna().all()
 
 
+def test_in_cohorts_of_nothing_any_flag_at_all_is_as_rare_as_alpha():
+    """Five cohorts that each risked alpha would flag something in 83 % of runs; all together risk 27 %."""
+    alpha, cohorts, runs = 0.3, np.arange(150) % 5, 60
+    flags = 0
+    for run in range(runs):
+        rng = np.random.default_rng(run)
+        sides = [attribution(rng.exponential(size=(150, 2)), name) for name in "12"]
+        table = by_cohort(*sides, cohorts, cohorts, alpha=alpha)
+        flags += table["flagged"].any()
+    expected = 1 - (1 - alpha / 5) ** 5
+    assert stats.binomtest(int(flags), runs, expected).pvalue > 0.01
+    assert stats.binomtest(int(flags), runs, 1 - (1 - alpha) ** 5).pvalue < 1e-9
+
+
+def test_cohorts_by_refits_of_nothing_are_as_rarely_flagged():
+    """Each model has two random means in each of eight cohorts: the one after is as likely as any refit."""
+    alpha, cohorts, runs = 0.2, np.arange(240) % 8, 60
+    flags = 0
+    for run in range(runs):
+        rng = np.random.default_rng(run)
+        means = rng.normal(9, 1, (14, 8, 2))
+        models = [attribution(mean[cohorts], "1", f"m{number}") for number, mean in enumerate(means)]
+        table = by_cohort(models[0], models[1], cohorts, refits=models[2:], alpha=alpha)
+        assert (table["noise_source"] == "training").all()
+        flags += table["flagged"].any()
+    assert flags / runs < 0.2 + 2.5 * np.sqrt(0.2 * 0.8 / runs)
+
+
+def trained(rng):
+    X, y = window(int(rng.integers(1000)), rows=200)
+    return linear_model.LogisticRegression().fit(X, y)
+
+
+def test_refits_are_trained_and_explained_once_for_all_cohorts():
+    X, _ = window(7, rows=200)
+    background = X.head(20)
+    one, two = (explain(trained(np.random.default_rng(seed)), X, background=background) for seed in (1, 2))
+    kinds = np.where(X["a"] > 0, "high", "low")
+    calls = []
+
+    def train(rng):
+        calls.append(rng)
+        return trained(rng)
+
+    table = by_cohort(one, two, kinds, refits=train, rows=X, background=background, n_refits=6)
+    assert len(calls) == 6 and (table["noise_source"] == "training").all()
+    rng = np.random.default_rng(0)
+    models = [trained(rng) for _ in range(6)]
+    given = by_cohort(one, two, kinds, refits=models, rows=X, background=background)
+    pd.testing.assert_frame_equal(table, given)
+    for kind in ("high", "low"):
+        mask = kinds == kind
+        rows, more = X[mask], {"background": background}
+        sides = (explain(trained(np.random.default_rng(seed)), rows, **more) for seed in (1, 2))
+        alone = compare(*sides, refits=models, rows=rows, **more)
+        pd.testing.assert_series_equal(table.loc[kind, "low"], alone["low"])
+        np.testing.assert_allclose(table.loc[kind, "p_adjusted"], (2 * alone["p_adjusted"]).clip(upper=1))
+
+
+def test_users_are_exchanged_whole_within_each_cohort():
+    rng = np.random.default_rng(0)
+    users = [np.repeat(np.arange(20) + 20 * side, 10) for side in (0, 1)]
+    sides = [rng.normal(size=(20, 2)).repeat(10, axis=0) for _ in users]
+    kinds = np.arange(200) % 2
+    one, two = attribution(sides[0], "1"), attribution(sides[1], "2")
+    table = by_cohort(one, two, kinds, kinds, groups=users)
+    for kind in (0, 1):
+        some = kinds == kind
+        pair = attribution(sides[0][some], "1"), attribution(sides[1][some], "2")
+        alone = compare(*pair, groups=(users[0][some], users[1][some]))
+        pd.testing.assert_series_equal(table.loc[kind, "high"], alone["high"])
+    rows = by_cohort(one, two, kinds, kinds)
+    assert ((table["high"] - table["low"]) > 2 * (rows["high"] - rows["low"])).all()
+    single = [np.where(kinds == 0, "me", names) for names in users]
+    table = by_cohort(one, two, kinds, kinds, groups=single)
+    assert set(table.loc[0, "noise_source"]) == {"not measured: fewer than 30 rows or 2 groups on a side"}
+    assert table.loc[1, "p_adjusted"].notna().all()
+    other = attribution(sides[1], "1", "other")
+    paired = by_cohort(one, other, kinds, groups=users[0])
+    assert (
+        (paired["high"] - paired["low"]) > 2 * (lambda free: free["high"] - free["low"])(by_cohort(one, other, kinds))
+    ).all()
+
+
+def test_ranks_go_by_the_flags_for_all_cohorts_together():
+    """A small sure difference ranks before a large one that one cohort alone, but not ten, would flag."""
+    rng = np.random.default_rng(3)
+    one = np.column_stack([rng.normal(9, 0.1, 600), rng.normal(99, 6, 600)])
+    two = one[rng.permutation(600)] + [0.2, 3.5]
+    kinds = np.arange(600) % 10
+    alone = compare(attribution(one[kinds == 0], "1"), attribution(two[kinds == 0], "2"))
+    table = by_cohort(attribution(one, "1"), attribution(two, "2"), kinds, kinds).loc[0]
+    assert alone["flagged"].to_dict() == {"b": True, "a": True} and alone["rank"].to_dict() == {"b": 1, "a": 2}
+    assert table["flagged"].to_dict() == {"a": True, "b": False} and table["rank"].to_dict() == {"a": 1, "b": 2}
+
+
 def test_a_small_cohort_has_means_and_says_that_its_noise_is_not_measured():
     rng = np.random.default_rng(0)
     kinds = pd.Series(["big"] * 100 + [None] * 5)
@@ -239,3 +336,23 @@ def test_cohorts_that_do_not_fit_the_rows_are_errors():
         by_cohort(one, two, np.arange(100), np.zeros(90))
     with pytest.raises(InputError, match="no cohort has 30 rows on each side"):
         by_cohort(one, two, np.arange(100) // 10, np.zeros(90))
+    kinds = np.zeros(100), np.zeros(90)
+    for groups, words in (
+        (np.zeros(100), "groups is no pair"),
+        ((np.zeros(90), np.zeros(90)), "groups has 90 values for 100 rows before"),
+        ((np.zeros(100), np.zeros(90)), "groups holds one unit"),
+        (([None, *range(99)], np.arange(90)), "groups has no value in row 0"),
+    ):
+        with pytest.raises(InputError, match=words):
+            by_cohort(one, two, *kinds, groups=groups)
+    same, refits = attribution(np.ones((100, 2)), "1", "n"), [attribution(np.ones((90, 2)), "3", "r")] * 4
+    with pytest.raises(InputError, match=r"refits\[0\] is explained on other rows than before"):
+        by_cohort(one, same, kinds[0], refits=refits)
+    with pytest.raises(InputError, match="give rows, on which before was explained"):
+        by_cohort(one, same, kinds[0], refits=trained)
+    with pytest.raises(InputError, match="refits were given for one model"):
+        by_cohort(one, two, *kinds, refits=refits)
+    with pytest.raises(InputError, match="at least 4"):
+        by_cohort(one, same, kinds[0], refits=[same] * 3)
+    with pytest.raises(InputError, match="alpha is 0"):
+        by_cohort(one, two, *kinds, alpha=0)
