@@ -2,6 +2,7 @@ import io
 from itertools import pairwise
 from types import SimpleNamespace
 
+import matplotlib.style
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,7 +11,7 @@ from matplotlib.figure import Figure
 
 from rca import plots
 from rca.errors import InputError, UnknownName
-from rca.plots import shapdiff, shapdiff_beeswarm, shapdiff_dependence, shapdiff_loss, shapdiff_suspects
+from rca.plots import shapdiff, shapdiff_beeswarm, shapdiff_dependence, shapdiff_loss, shapdiff_suspects, sheet
 
 LONG = [
     f"transactions_of_the_last_{n}_days_by_merchant_category_in_minor_units_of_the_account_currency_v1"
@@ -90,7 +91,35 @@ def missing_and_extreme():
     return before, after, x, "age"
 
 
+def classes(rows=60):
+    """Three features and two of three classes, as a model of several classes is explained."""
+    rng = np.random.default_rng(6)
+    names = pd.MultiIndex.from_product([["fraud", LONG[0]], ["age", "kind", LONG[1]]], names=["class", "feature"])
+    one, two = (pd.DataFrame(rng.normal(size=(rows, 6)), columns=names) for _ in "12")
+    values = {"age": rng.normal(50, 10, rows), "kind": rng.choice(["x", "y"], rows), LONG[1]: rng.normal(size=rows)}
+    return attribution(one), attribution(two), pd.DataFrame(values)
+
+
+def cohorts():
+    table = pd.concat({name: compared(LONG[:3]) for name in ("DE", LONG[9], True)}, names=["cohort"])
+    table.loc["DE", ["low", "high", "p_adjusted"]] = np.nan
+    table.loc["DE", "flagged"] = pd.NA
+    table.loc["DE", "noise_source"] = "not measured: fewer than 30 rows on a side"
+    return table
+
+
+def parts():
+    return pd.concat([compared(SHORT[:4]).assign(part=part) for part in ("model", "rows")])
+
+
 PICTURES = {
+    "shift, cohorts": lambda ax: shapdiff(cohorts(), ax=ax),
+    "shift, parts": lambda ax: shapdiff(parts(), ax=ax),
+    "shift, all less": lambda ax: shapdiff(compared(SHORT[:6], before=range(6, 0, -1), after=[0.1] * 6), ax=ax),
+    "beeswarm, classes": lambda ax: shapdiff_beeswarm(*classes()[:2], ax=ax),
+    "loss, all less": lambda ax: shapdiff_loss(losses(-0.2, -0.1, -0.05, -0.35), ax=ax),
+    "dependence, class": lambda ax: shapdiff_dependence(*classes(), (LONG[0], LONG[1]), ax=ax),
+    "dependence, class, categories": lambda ax: shapdiff_dependence(*classes(), (LONG[0], "kind"), ax=ax),
     "shift, 3 features": lambda ax: shapdiff(compared(SHORT[:3]), ax=ax),
     "shift, 15 long names": lambda ax: shapdiff(compared(LONG[:15]), ax=ax),
     "shift, 50 long names": lambda ax: shapdiff(compared(LONG, known=False), ax=ax, top=50),
@@ -160,6 +189,66 @@ def test_no_text_touches_another_or_leaves_the_figure(name, given):
             assert not one.overlaps(inner), (found[number].get_text(), found[other].get_text())
 
 
+def strokes(axes):
+    """Every colour of a line, mark or text on the background of the axes."""
+    found = [text.get_color() for text in written(axes)]
+    for line in axes.get_lines():
+        found += [line.get_color()] if line.get_linestyle() not in ("None", "") else [line.get_markeredgecolor()]
+        found += [line.get_markerfacecolor()] if line.get_markeredgecolor() == "none" else []
+    found += [colour for lines in axes.collections for colour in lines.get_colors()]
+    return [colour for colour in found if not isinstance(colour, str) or colour != "none"]
+
+
+@pytest.mark.parametrize("style", ["default", "dark_background"])
+@pytest.mark.parametrize("name", [name for name in PICTURES if "suspects" not in name and "50" not in name])
+def test_what_is_drawn_stands_out_from_its_background_in_dark_style_too(name, style):
+    with matplotlib.style.context(style):
+        axes = PICTURES[name](None)
+        axes.figure.draw_without_rendering()
+    ground = luminance(axes.get_facecolor())
+    for colour in strokes(axes):
+        low, high = sorted((luminance(colour), ground))
+        assert (high + 0.05) / (low + 0.05) >= (1.6 if to_rgb(colour) == to_rgb(sheet.RULE) else 2.2), colour
+    for text in axes.texts:
+        assert text.get_bbox_patch() is None or luminance(text.get_bbox_patch().get_facecolor()) == ground
+
+
+def test_the_mark_before_can_be_seen_around_an_equal_one_after():
+    marks = {line.get_label(): line for line in shapdiff(compared(SHORT[:2], before=[1, 2], after=[1, 2])).get_lines()}
+    before, after = marks["before"], marks["after"]
+    diagonal = np.sqrt(2) * after.get_markersize()
+    assert before.get_markersize() - before.get_markeredgewidth() > diagonal
+    assert before.get_zorder() < after.get_zorder()
+
+
+def test_cohorts_and_parts_stand_before_the_names_and_in_the_title():
+    axes = shapdiff(cohorts())
+    assert axes.get_yticklabels()[0].get_gid() == f"DE · {LONG[0]}"
+    assert axes.get_title("left").startswith("9 pairs of cohort and feature")
+    assert [line.get_label() for line in axes.get_lines() if line.get_marker() == "^"] == ["after, noise not measured"]
+    axes = shapdiff(parts(), top=5)
+    assert [label.get_text() for label in axes.get_yticklabels()][3:] == ["model · f3", "rows · f0"]
+    assert axes.get_title("left").startswith("5 of 8 pairs of part and feature")
+
+
+def test_of_several_classes_the_dependence_is_of_one():
+    before, after, rows = classes()
+    axes = shapdiff_dependence(before, after, rows, ("fraud", "age"))
+    lines = {line.get_label(): line for line in axes.get_lines()}
+    wanted = sorted(zip(rows["age"], after.to_frame()["fraud", "age"], strict=True))
+    np.testing.assert_allclose(sorted(zip(*lines["after"].get_data(), strict=True)), wanted)
+    assert axes.get_xlabel() == "age (its own unit)" and "class fraud" in axes.get_ylabel().replace("\n", " ")
+    assert "class fraud" in shapdiff_dependence(before, after, rows, ("fraud", "kind")).get_xlabel().replace("\n", " ")
+    with pytest.raises(UnknownName, match=r"'age': there are several classes; a pair \(class, column\) is wanted"):
+        shapdiff_dependence(before, after, rows, "age")
+    with pytest.raises(UnknownName, match="did you mean 'fraud · age'"):
+        shapdiff_dependence(before, after, rows, ("frued", "age"))
+    with pytest.raises(UnknownName, match="the rows: unknown feature 'age'"):
+        shapdiff_dependence(before, after, rows.drop(columns="age"), ("fraud", "age"))
+    axes = shapdiff_beeswarm(before, after)
+    assert axes.get_title("left").startswith("6 pairs of class and feature; 60 rows")
+
+
 @pytest.mark.parametrize("draw", [
     lambda names: shapdiff(compared(names), top=50),
     lambda names: shapdiff_beeswarm(*explained(names), features=names, top=50),
@@ -204,7 +293,7 @@ def test_some_features_without_a_p_value_are_marked_one_by_one():
     table = compared(SHORT[:4], before=[1, 1, 1, 1], after=[5, 5, 1, 1])
     table.loc["f1", "p_adjusted"], table.loc["f1", "flagged"] = np.nan, pd.NA
     labels = {line.get_label(): list(line.get_ydata()) for line in shapdiff(table).get_lines()}
-    assert labels["after, training noise not measured"] == [1]
+    assert labels["after, noise not measured"] == [1]
     assert labels["after, flagged"] == [0] and labels["after"] == [2, 3]
 
 

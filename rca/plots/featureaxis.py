@@ -40,6 +40,7 @@ SIZE, SMALL = 9.0, 8.0  # points
 _LABEL_WIDTH = 2.9
 _BREAK_AFTER = " -_/.:,;&=?"
 _LONGEST = 400  # characters looked at when a name is shortened
+_UNTIL_DRAWN = 0.77  # of its share of a figure, the height of axes before the layout is made
 _EXTREME = 100  # largest number over a usual one from where the axis is logarithmic
 
 
@@ -145,6 +146,8 @@ def open_rows(
         size = (wide, above + rows_height(labels, least))
         return Figure(layout="constrained", figsize=size).subplots(), labels
     room = ax.get_window_extent().height / ax.figure.dpi
+    if ax.figure.canvas.figure.get_layout_engine() is not None:
+        room = min(room, room / _UNTIL_DRAWN - above)  # it will give title, legend and axis their part of this
     if rows_height(labels, least) > room:
         labels = _labels(names, most=1)
         labels = labels[: max(1, int(room / rows_height(labels[:1], least)))]

@@ -20,7 +20,8 @@ def shapdiff(table: pd.DataFrame, ax: Axes | None = None, top: int = 15) -> Axes
     Parameters
     ----------
     table : DataFrame
-        From `rca.shapdiff.compare`.
+        From `rca.shapdiff.compare`, `compare_both` or `by_cohort`; of the latter two each name has its part or cohort
+        in front.
     ax : Axes, optional
         Where to draw, best in a figure with ``layout="constrained"``; features that do not fit are left out. Default
         a figure that is as high as the features need.
@@ -30,9 +31,9 @@ def shapdiff(table: pd.DataFrame, ax: Axes | None = None, top: int = 15) -> Axes
     Returns
     -------
     Axes
-        Hollow circle before, filled square after. Flagged features have a diamond and a bold name, those without a
-        p-value a triangle; the interval of the difference is laid around the mark after. The full name of a feature
-        is its label's ``get_gid()``.
+        Hollow circle before, filled square after, within the circle where both are the same. Flagged features have a
+        diamond and a bold name, those without a p-value a triangle; the interval of the difference is laid around the
+        mark after. The full name of a feature is its label's ``get_gid()``.
 
     Notes
     -----
@@ -47,40 +48,54 @@ def shapdiff(table: pd.DataFrame, ax: Axes | None = None, top: int = 15) -> Axes
     >>> [label.get_text() for label in shapdiff(compare(one, two)).get_yticklabels()]
     ['amount', 'age']
     """
-    ax, labels = open_rows(ax, list(table.index[:top]))
+    names = list(zip(table["part"], table.index, strict=True)) if "part" in table else list(table.index)
+    ax, labels = open_rows(ax, names[:top])
     shown = table.head(len(labels) if len(table) else 0)
     places = np.arange(len(shown))
     before, after = (shown[name].to_numpy(dtype=float) for name in ("before", "after"))
     low, high = (before + shown[name].to_numpy(dtype=float) for name in ("low", "high"))
+    ink, paper = ax.title.get_color(), ax.get_facecolor()  # as the style of the axes has them, dark or light
     ax.hlines(places, before, after, color=LINK, linewidth=3, zorder=1)
-    ax.hlines(places, low, high, color="black", linewidth=1, zorder=2, label="interval of the difference")
-    ax.plot(np.r_[low, high], np.r_[places, places], "|", color="black", markersize=7, zorder=2)
-    ax.plot(before, places, "o", color=BEFORE, markerfacecolor="white", markersize=8, zorder=3, label="before")
+    ax.hlines(places, low, high, color=ink, linewidth=1, zorder=2, label="interval of the difference")
+    ax.plot(np.r_[low, high], np.r_[places, places], "|", color=ink, markersize=7, zorder=2)
+    ax.plot(before, places, "o", color=BEFORE, markerfacecolor=paper, markersize=10, zorder=3, label="before")
     known = shown["p_adjusted"].notna().to_numpy()
     flagged = shown["flagged"].fillna(False).to_numpy(dtype=bool)
-    kinds = ((known & ~flagged, "s", "after"), (flagged, "D", "after, flagged"), (~known, "^", f"after, {_UNKNOWN}"))
+    kinds = (
+        (known & ~flagged, "s", "after"),
+        (flagged, "D", "after, flagged"),
+        (~known, "^", f"after, {_unknown(shown[~known])}"),
+    )
     for which, marker, label in kinds:
         if which.any():
-            ax.plot(after[which], places[which], marker, color=AFTER, markersize=7, linestyle="", zorder=4, label=label)
-    name_rows(ax, labels if len(table) else [], list(shown.index), list(flagged))
+            ax.plot(after[which], places[which], marker, color=AFTER, markersize=6, linestyle="", zorder=4, label=label)
+    name_rows(ax, labels if len(table) else [], names, list(flagged))
     numbers = np.concatenate([before, after, low, high])
     words = scale(ax.xaxis, numbers, np.maximum(before, after))
     ax.axvline(0, color=RULE, linewidth=0.8, zorder=0)
     ax.margins(x=0.03)
+    if not np.nan_to_num(numbers).any():
+        ax.set_xlim(-0.03, 1.0)
     ax.set_xlabel(f"mean absolute SHAP value (unit of the model's output{words})")
-    ax.grid(axis="y", color="#E3E6EA", linewidth=0.8)
+    ax.grid(axis="y", color=ink, alpha=0.12, linewidth=0.8)
     ax.set_axisbelow(True)
     ax.spines[["top", "right"]].set_visible(False)
     head(ax, _title(table, len(shown)))
     return ax
 
 
+def _unknown(rows: pd.DataFrame) -> str:
+    return _UNKNOWN if set(rows["noise_source"]) == {_UNKNOWN} else "noise not measured"
+
+
 def _title(table: pd.DataFrame, shown: int) -> str:
-    count = (f"{shown} of " if shown < len(table) else "") + counted(len(table), "feature")
+    of = "cohort" if table.index.nlevels > 1 else "part" if "part" in table else ""
+    noun = counted(len(table), "pair") + f" of {of} and feature" if of else counted(len(table), "feature")
+    count = (f"{shown} of " if shown < len(table) else "") + noun
     flags = int(table["flagged"].fillna(False).sum())
     sources = sorted(set(table["noise_source"]))
     if not sources:
         return count
     if table["p_adjusted"].isna().all():
-        return f"{count}; {_UNKNOWN}: none can be flagged"
+        return f"{count}; {_unknown(table)}: none can be flagged"
     return f"{count}, {flags} flagged in all; noise: {', '.join(sources)}"

@@ -41,7 +41,7 @@ def shapdiff_beeswarm(
     -------
     Axes
         Hollow circles before, filled triangles after, heaped where many rows have about the same value. The full
-        name of a feature is its label's ``get_gid()``.
+        name of a feature is its label's ``get_gid()``. Of several classes each pair of class and feature has a line.
 
     Raises
     ------
@@ -86,6 +86,9 @@ def shapdiff_beeswarm(
     strips(ax, rows)
     ax.set_xlabel(f"SHAP value ({words}{stretched})")
     ax.spines[["top", "right"]].set_visible(False)
-    count = (f"{len(shown)} of " if len(shown) < one.shape[1] else "") + counted(one.shape[1], "feature")
+    noun = counted(one.shape[1], "feature")
+    if one.columns.nlevels > 1:
+        noun = f"{counted(one.shape[1], 'pair')} of class and feature"
+    count = (f"{len(shown)} of " if len(shown) < one.shape[1] else "") + noun
     head(ax, f"{count}; {drawn_rows((len(one), len(two)), MOST)}")
     return ax

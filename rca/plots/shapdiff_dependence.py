@@ -38,7 +38,7 @@ def shapdiff_dependence(
     rows : DataFrame or pair of DataFrame
         The rows that were explained; a pair when those before and after are not the same.
     feature : hashable
-        Its column.
+        Its column; of a model of several classes the pair of class and column.
     ax : Axes, optional
         Where to draw, best in a figure with ``layout="constrained"``; default a new figure.
 
@@ -54,7 +54,7 @@ def shapdiff_dependence(
     InputError
         If the units differ, a value is infinite, or `rows` are not those explained.
     UnknownName
-        If `feature` was not explained or is no column of `rows`.
+        If `feature` was not explained or is no column of `rows`, or there are several classes and it is no pair.
 
     Notes
     -----
@@ -72,24 +72,33 @@ def shapdiff_dependence(
     """
     words = unit(before, after)
     pair = (rows, rows) if isinstance(rows, pd.DataFrame) else rows
+    column = feature
+    if before.to_frame().columns.nlevels > 1:
+        if not isinstance(feature, tuple) or len(feature) != 2:
+            raise UnknownName(
+                f"feature {shorten(feature)}: there are several classes; a pair (class, column) is wanted"
+            )
+        words, column = f"{words}; class {feature[0]}", feature[1]
     (x_before, y_before), (x_after, y_after) = (
-        _columns(attribution, some, feature) for attribution, some in ((before, pair[0]), (after, pair[1]))
+        _columns(attribution, some, feature, column) for attribution, some in ((before, pair[0]), (after, pair[1]))
     )
     xs, ys = (x_before, x_after), (y_before, y_after)
     if all(pd.api.types.is_numeric_dtype(x) and not pd.api.types.is_bool_dtype(x) for x in xs):
-        return _numbers(xs, ys, feature, words, ax)
-    return _categories(xs, ys, feature, words, ax)
+        return _numbers(xs, ys, column, words, ax)
+    return _categories(xs, ys, column, words, ax)
 
 
-def _columns(attribution: Attribution, rows: pd.DataFrame, feature: Hashable) -> tuple[pd.Series, np.ndarray]:
+def _columns(
+    attribution: Attribution, rows: pd.DataFrame, feature: Hashable, column: Hashable
+) -> tuple[pd.Series, np.ndarray]:
     values = attribution.to_frame()
-    for where, columns in (("the attribution", values.columns), ("the rows", rows.columns)):
-        if feature not in columns:
-            near = did_you_mean(str(feature), map(str, columns))
-            raise UnknownName(f"{where}: unknown feature {shorten(feature)}{near}")
+    for where, name, names in (("the attribution", feature, values.columns), ("the rows", column, rows.columns)):
+        if name not in names:
+            near = did_you_mean(full_name(name), map(full_name, names))
+            raise UnknownName(f"{where}: unknown feature {shorten(full_name(name))}{near}")
     if not values.index.equals(rows.index):
         raise InputError(f"{len(values)} rows were explained, and the {len(rows)} rows given do not have their index")
-    return rows[feature], values[feature].to_numpy(dtype=float)
+    return rows[column], values[feature].to_numpy(dtype=float)
 
 
 def _numbers(

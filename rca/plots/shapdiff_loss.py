@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from rca.plots.featureaxis import AFTER, BEFORE, LINK, SMALL, head, name_rows, open_rows, scale, short
-from rca.plots.sheet import INK, RULE
+from rca.plots.sheet import RULE
 
 __all__ = ["shapdiff_loss"]
 
@@ -67,11 +67,11 @@ def shapdiff_loss(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
                 chosen, values[chosen], 0.36, left=starts[chosen], color=colour, hatch=hatch, edgecolor="white",
                 linewidth=0, label=word, zorder=2,
             )  # fmt: skip
-    ends = starts + values
+    ends, ink = starts + values, ax.title.get_color()
     shown = np.flatnonzero(np.isfinite(low) & np.isfinite(high) & np.isfinite(values))
     left, right = starts + low, starts + high
-    ax.hlines(shown, left[shown], right[shown], color=INK, linewidth=1.4, zorder=3, label="interval")
-    ax.plot(np.r_[left[shown], right[shown]], np.r_[shown, shown], "|", color=INK, markersize=9, zorder=3)
+    ax.hlines(shown, left[shown], right[shown], color=ink, linewidth=1.4, zorder=3, label="interval")
+    ax.plot(np.r_[left[shown], right[shown]], np.r_[shown, shown], "|", color=ink, markersize=9, zorder=3)
     for row in range(count - 1):
         if not np.isnan(values[row : row + 2]).any():
             ax.plot([ends[row], ends[row]], [row, row + 1], ":", color=LINK, linewidth=1.2, zorder=1)
@@ -104,6 +104,6 @@ def _words(ax: Axes, values: np.ndarray, low: np.ndarray, high: np.ndarray) -> N
         ax.annotate(
             "not identified" if np.isnan(value) else f"{short(value, '+')}{around}", (0, row - 0.22),
             xycoords=("axes fraction", "data"), xytext=(5, 0), textcoords="offset points", va="bottom",
-            fontsize=SMALL, color=INK, parse_math=False, zorder=5,
-            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6},
+            fontsize=SMALL, color=ax.title.get_color(), parse_math=False, zorder=5,
+            bbox={"facecolor": ax.get_facecolor(), "edgecolor": "none", "pad": 0.6},
         )  # fmt: skip
