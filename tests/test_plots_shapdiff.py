@@ -229,6 +229,8 @@ def test_cohorts_and_parts_stand_before_the_names_and_in_the_title():
     axes = shapdiff(parts(), top=5)
     assert [label.get_text() for label in axes.get_yticklabels()][3:] == ["model · f3", "rows · f0"]
     assert axes.get_title("left").startswith("5 of 8 pairs of part and feature")
+    axes = shapdiff(parts().query("part == 'rows'"))
+    assert axes.get_yticklabels()[0].get_text() == "f0" and axes.get_title("left").startswith("4 features,")
 
 
 def test_of_several_classes_the_dependence_is_of_one():

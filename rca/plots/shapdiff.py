@@ -20,8 +20,8 @@ def shapdiff(table: pd.DataFrame, ax: Axes | None = None, top: int = 15) -> Axes
     Parameters
     ----------
     table : DataFrame
-        From `rca.shapdiff.compare`, `compare_both` or `by_cohort`; of the latter two each name has its part or cohort
-        in front.
+        From `rca.shapdiff.compare`, `compare_both` or `by_cohort`; where a table has several parts or cohorts, they
+        stand before the names.
     ax : Axes, optional
         Where to draw, best in a figure with ``layout="constrained"``; features that do not fit are left out. Default
         a figure that is as high as the features need.
@@ -48,7 +48,7 @@ def shapdiff(table: pd.DataFrame, ax: Axes | None = None, top: int = 15) -> Axes
     >>> [label.get_text() for label in shapdiff(compare(one, two)).get_yticklabels()]
     ['amount', 'age']
     """
-    names = list(zip(table["part"], table.index, strict=True)) if "part" in table else list(table.index)
+    names = list(zip(table["part"], table.index, strict=True)) if _parts(table) else list(table.index)
     ax, labels = open_rows(ax, names[:top])
     shown = table.head(len(labels) if len(table) else 0)
     places = np.arange(len(shown))
@@ -84,12 +84,16 @@ def shapdiff(table: pd.DataFrame, ax: Axes | None = None, top: int = 15) -> Axes
     return ax
 
 
+def _parts(table: pd.DataFrame) -> bool:
+    return "part" in table and table["part"].nunique() > 1
+
+
 def _unknown(rows: pd.DataFrame) -> str:
     return _UNKNOWN if set(rows["noise_source"]) == {_UNKNOWN} else "noise not measured"
 
 
 def _title(table: pd.DataFrame, shown: int) -> str:
-    of = "cohort" if table.index.nlevels > 1 else "part" if "part" in table else ""
+    of = "cohort" if table.index.nlevels > 1 else "part" if _parts(table) else ""
     noun = counted(len(table), "pair") + f" of {of} and feature" if of else counted(len(table), "feature")
     count = (f"{shown} of " if shown < len(table) else "") + noun
     flags = int(table["flagged"].fillna(False).sum())
