@@ -38,7 +38,7 @@ def by_calls(task: Task) -> Found:
 
     Notes
     -----
-    For 100 background rows a row takes, in CPU time, 3 ms (logistic regression, 8 features; 20 with 10), 8 ms
+    For 100 background rows a row takes, in CPU time, 3 ms (logistic regression, 8 features; 20 with 10), 6 ms
     (network of 50 units, 8 features), 0.1 s (support vector machine of 300 rows, 8 features).
     """
     model, table, count = task.model, task.table, len(task.table)
