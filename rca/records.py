@@ -124,7 +124,7 @@ class Attribution:
         ``"margin"`` (the model's sum before its link: log-odds, logarithm), ``"probability"`` (of the second of two
         classes), ``"prediction"`` (in the unit of the target) or ``"loss"`` (log loss, squared error).
     method : str
-        ``"tree, path-dependent"``, ``"tree, interventional"``, ``"linear"``, ``"permutation"`` or
+        ``"tree, path-dependent"``, ``"tree, interventional"``, ``"linear"``, ``"enumeration"``, ``"permutation"`` or
         ``"catboost, path-dependent"``; ``"computed elsewhere"`` from `from_frame`.
     model_id : str
         Hash of the model's content: tells whether two attributions are of one model.

@@ -418,7 +418,7 @@ def test_attributions_that_cannot_be_compared_are_refused(after, message):
 
 def test_explanations_against_two_backgrounds_are_not_compared(model):
     other = linear_model.LogisticRegression().fit(X, Y)
-    with pytest.raises(InputError, match="before was explained against background .* and after against background"):
+    with pytest.raises(InputError, match=r"before was explained against background .* and after against background"):
         compare(explain(other, X, background=X[:20]), explain(model, X, background=X[20:40]))
     with pytest.raises(InputError, match="and after against no background"):
         compare(explain(model, X, background=X[:20]), explain(model, X[200:]))
