@@ -10,7 +10,7 @@ from rca.models.shapdiff.refits import Summary
 
 __all__ = ["training_noise"]
 
-MOST_FREEDOM = 12  # degrees of freedom that refits may claim for a mean
+MOST_FREEDOM = 20  # degrees of freedom that refits may claim for a mean
 MOST_DISTANCE_FREEDOM = 16  # the same for a distance between contributions
 FEWEST = 4  # features from which a prior can be learned
 
@@ -49,7 +49,7 @@ def training_noise(before: Summary, after: Summary, refits: Summary) -> Noise:
     Satterthwaite's, from the refits' covariance [4]_.
 
     Refits on bootstrap samples know one sample of training data only, so their variance is uncertain however many
-    there are: the reference distributions have at most 12 and 16 degrees of freedom, chosen on simulated histogram
+    there are: the reference distributions have at most 20 and 16 degrees of freedom, chosen on simulated histogram
     boosting, forests and logistic regressions.
 
     References
