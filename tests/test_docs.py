@@ -11,6 +11,7 @@ import importlib
 import inspect
 import pkgutil
 import re
+import runpy
 import tomllib
 from pathlib import Path
 
@@ -150,3 +151,12 @@ def test_every_command_is_in_the_readme():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     commands = [command.name or command.callback.__name__.replace("_", "-") for command in app.registered_commands]
     assert [name for name in commands if f"rca {name}" not in readme] == []
+
+
+def test_the_python_of_the_readme_runs(monkeypatch, tmp_path):
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    script = tmp_path / "readme.py"
+    script.write_text("\n".join(blocks), encoding="utf-8")
+    monkeypatch.chdir(ROOT)
+    made = runpy.run_path(str(script))
+    assert len(blocks) == 2 and "fraud-model" in made["trace"].answer and made["after"].additivity_error < 1e-9
