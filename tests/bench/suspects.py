@@ -12,7 +12,8 @@ positive. In each
 
 Shares stand with their 95 % Clopper-Pearson intervals. *found by* is the share of runs in which the feature hit is
 found by that measure, *first by* that in which no feature ranks before it there; *others* that in which a feature that
-was not hit is found by any. Correlated features are not in these worlds, so none shares the blame for another.
+was not hit is found by any. `explain` refuses a run when its sum misses the model's output, or when the model gives a true
+class the probability 0. Correlated features are not in these worlds, so none shares the blame for another.
 
     python tests/bench/suspects.py --seeds 400 --faults 100 --first 1000
 """
@@ -21,7 +22,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from multiprocessing import get_context
 
 import numpy as np
@@ -31,7 +32,7 @@ from sklearn import ensemble, linear_model
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from rca.errors import NotAdditive
+from rca.errors import AnalysisError
 from rca.models import shapdiff
 
 MEASURES = ("shap", "loss", "gain")
@@ -105,7 +106,7 @@ def one(job: tuple[str, int]) -> dict | None:
     rows, label, name = world.after(fault, rng)
     try:
         table = shapdiff.suspects(world.model, *before, rows, label, rng=seed)
-    except NotAdditive:
+    except AnalysisError:
         return None
     found = table["found_by"]
     result = {"kind": world.kind, "few": world.few, "any": bool(found.map(len).any())}
@@ -124,26 +125,28 @@ def shown(flags: list[bool]) -> str:
     return f"{np.mean(flags):.3f} [{interval.low:.3f}, {interval.high:.3f}]"
 
 
-def quiet(runs: list[dict]) -> None:
+def quiet(runs: list[dict], asked: int) -> None:
     """Print how often anything is found when nothing changed."""
-    print(f"\nnothing changed ({len(runs)} runs): any feature found")
+    print(f"\nnothing changed, {asked} seeds ({asked - len(runs)} refused by explain): any feature found")
     groups = {"all": runs} | {kind: [run for run in runs if run["kind"] == kind] for kind in KINDS}
     groups["few positives"] = [run for run in runs if run["few"]]
     print(f"  {'':14}" + "".join(f"{what:24}" for what in ("any measure", *MEASURES)))
     for name, some in groups.items():
         if some:
             cells = [shown([run[what] for run in some]) for what in ("any", *MEASURES)]
-            print(f"  {name:14}" + "".join(f"{cell:24}" for cell in cells))
+            print(f"  {name:14}" + "".join(f"{cell:24}" for cell in cells), flush=True)
 
 
-def loud(runs: dict[str, list[dict]]) -> None:
+def loud(runs: dict[str, list[dict]], asked: int) -> None:
     """Print how often the feature that a fault hit is found, and ranked first, by each measure."""
     heads = [*(f"found {m}" for m in MEASURES), "found any", *(f"first {m}" for m in MEASURES), "best", "top", "others"]
-    print("\none feature hit by a fault (best: best_rank is 1; top: first row of the table)")
-    print(f"  {'':14}" + "".join(f"{what:>12}" for what in heads))
+    print(f"\none feature hit by a fault, {asked} seeds each (best: best_rank is 1; top: first row of the table)")
+    print(f"  {'':14}" + "".join(f"{what:>12}" for what in heads) + f"{'refused':>10}")
     every = [run for some in runs.values() for run in some]
     for fault, some in {**runs, "all": every}.items():
-        print(f"  {fault:14}" + "".join(f"{np.mean([run[what] for run in some]):12.2f}" for what in heads))
+        refused = asked * (len(runs) if fault == "all" else 1) - len(some)
+        cells = "".join(f"{np.mean([run[what] for run in some]):12.2f}" for what in heads)
+        print(f"  {fault:14}{cells}{refused:10}")
     for what in ("found any", "top", "others"):
         print(f"  {what}, all: {shown([run[what] for run in every])}")
 
@@ -160,17 +163,16 @@ def main() -> None:
     jobs = [("nothing", seed) for seed in range(given.first, given.first + given.seeds)]
     jobs += [(fault, seed) for seed in range(given.first, given.first + given.faults) for fault in FAULTS]
     runs: dict[str, list[dict]] = defaultdict(list)
+    asked: Counter = Counter()
     with get_context("forkserver").Pool(given.processes) as pool:
         for (fault, _), result in zip(jobs, pool.imap(one, jobs), strict=True):
+            asked[fault] += 1
             if result is not None:
                 runs[fault].append(result)
-    refused = len(jobs) - sum(map(len, runs.values()))
-    print(
-        f"{given.seeds} seeds and {given.faults} of each fault, from {given.first}; {refused} runs refused by explain"
-    )
-    if runs["nothing"]:
-        quiet(runs["nothing"])
-    loud({fault: runs[fault] for fault in FAULTS}) if given.faults else None
+            if fault == "nothing" and asked[fault] == given.seeds:
+                quiet(runs[fault], given.seeds)
+    if given.faults:
+        loud({fault: runs[fault] for fault in FAULTS}, given.faults)
     print(f"\n{time.perf_counter() - began:.0f} s")
 
 
