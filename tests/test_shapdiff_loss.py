@@ -7,7 +7,7 @@ from sklearn import ensemble, linear_model, metrics
 
 from rca.errors import InputError, UnknownName
 from rca.models.shapdiff import split_loss
-from rca.models.shapdiff.crossfit import CAP, Ratio, density_ratio, design, folds
+from rca.models.shapdiff.crossfit import CAP, Ratio, _forest, density_ratio, design, folds
 from rca.models.shapdiff.scoring import row_losses, scores
 
 SLOPE, GIVEN, NOISE = np.array([1.0, -0.5]), np.array([0.6, -0.2]), 0.5
@@ -110,6 +110,28 @@ def test_the_split_is_right_when_either_the_ratio_or_the_regression_is(wrong, mo
     truth = risk(far.slope, SLOPE, middle) - risk(far.slope, SLOPE, HOME)
     assert row["low"] < truth < row["high"]
     assert row["value"] == pytest.approx(truth, rel=0.5)
+
+
+def test_what_other_splits_of_the_rows_say_widens_the_interval(monkeypatch):
+    """Five folds say 0 where two splits in two say 1 and -1: a variance of 1 beside that of the rows, which is 0."""
+    module = importlib.import_module("rca.models.shapdiff.loss")
+    says = iter([0.0, 1.0, -1.0])
+    monkeypatch.setattr(
+        module, "density_ratio", lambda one, two, *_: Ratio(np.ones(len(one)), np.ones(len(two)), 700.0, 0.0)
+    )
+    monkeypatch.setattr(
+        module, "regression", lambda rows, y, fold, others, *_: (np.zeros(len(rows)), np.full(len(others), next(says)))
+    )
+    table = split_loss(Line(GIVEN), *window(1), *window(2))
+    row = table.loc["covariate"]
+    assert row["value"] == pytest.approx(0, abs=1e-12)
+    assert (row["low"], row["high"]) == pytest.approx((-1.959964, 1.959964))
+    assert table.loc["concept", "high"] - table.loc["concept", "low"] > 2 * 1.959964
+
+
+def test_each_tree_of_a_forest_sees_a_bounded_number_of_rows():
+    assert "max_samples" not in _forest(20_000)
+    assert _forest(1_000_000)["bootstrap"] and _forest(1_000_000)["max_samples"] == 20_000
 
 
 def test_windows_apart_leave_covariate_and_concept_open_but_not_the_rest():

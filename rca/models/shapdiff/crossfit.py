@@ -14,9 +14,10 @@ __all__ = ["Ratio", "density_ratio", "design", "folds", "regression"]
 
 CAP = 50.0  # largest density ratio; rows after beyond it count as having no like before
 LEVELS = 30  # values of a text column with a column of their own
-MANY = 20_000  # rows from which boosted trees may use all threads
-STAGES = (10, 25, 50, 100, 200)  # rounds of boosting that compete
-BOOSTING: dict[str, Any] = {"learning_rate": 0.05, "max_iter": 200, "max_leaf_nodes": 15, "early_stopping": False}
+MANY = 20_000  # rows from which trees may use all threads; each tree of a forest sees as many
+STAGES = (5, 12, 25, 50, 100)  # rounds of boosting that compete
+BOOSTING: dict[str, Any] = {"learning_rate": 0.1, "max_iter": 100, "max_leaf_nodes": 15, "early_stopping": False}
+FOREST: dict[str, Any] = {"n_estimators": 50, "min_samples_leaf": 5, "max_features": None}
 REACH = 6.0  # standard deviations beyond which a column is cut for the straight-line fits
 
 
@@ -79,23 +80,25 @@ def density_ratio(
 ) -> Ratio:
     """Return the density ratio by a classifier that tells the windows apart.
 
-    Logistic regression on columns and their squares, boosted trees of 10 to 200 rounds, and "nothing differs"
-    compete; the smallest cross-fitted log loss decides.
+    Logistic regression on columns and their squares, boosted trees of 5 to 100 rounds, extremely randomised trees,
+    and "nothing differs" compete; the smallest cross-fitted log loss decides.
     """
-    from sklearn.ensemble import HistGradientBoostingClassifier
+    from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier
     from sklearn.linear_model import LogisticRegression
 
     rows, fold = np.vstack([before, after]), np.concatenate([fold_before, fold_after])
     late = np.arange(len(rows)) >= len(before)
     curved = _curved(rows)
-    line, stages = np.empty(len(rows)), np.empty((len(STAGES), len(rows)))
+    line, forest, stages = np.empty(len(rows)), np.empty(len(rows)), np.empty((len(STAGES), len(rows)))
     for part in np.unique(fold):
         near, away = fold == part, fold != part
         line[near] = LogisticRegression(max_iter=1000).fit(curved[away], late[away]).predict_proba(curved[near])[:, 1]
         with _threads(len(rows)):
             trees = HistGradientBoostingClassifier(**BOOSTING, random_state=seed).fit(rows[away], late[away])
             stages[:, near] = [chance[:, 1] for chance in _staged(trees.staged_predict_proba(rows[near]))]
-    options = np.clip([np.full(len(rows), late.mean()), line, *stages], 1e-9, 1 - 1e-9)
+            wood = ExtraTreesClassifier(**_forest(int(away.sum())), random_state=seed).fit(rows[away], late[away])
+            forest[near] = wood.predict_proba(rows[near])[:, 1]
+    options = np.clip([np.full(len(rows), late.mean()), line, *stages, forest], 1e-9, 1 - 1e-9)
     chance = min(options, key=lambda p: float(-np.log(np.where(late, p, 1 - p)).mean()))
     ratio = np.minimum(chance / (1 - chance) * (len(before) / len(after)), CAP)
     one, two = ratio[: len(before)], ratio[len(before) :]
@@ -111,20 +114,21 @@ def regression(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the expected target at each row, and at each of other rows, from fits to the other folds of `rows`.
 
-    Ridge regression on columns and their squares, boosted trees of 10 to 200 rounds, and the mean compete; the
-    smallest cross-fitted squared error decides.
+    Ridge regression on columns and their squares, boosted trees of 5 to 100 rounds, extremely randomised trees, and
+    the mean compete; the smallest cross-fitted squared error decides.
     """
-    from sklearn.ensemble import HistGradientBoostingRegressor
+    from sklearn.ensemble import ExtraTreesRegressor, HistGradientBoostingRegressor
     from sklearn.linear_model import Ridge
 
     curved = _curved(np.vstack([rows, others]))
-    near = np.empty((2 + len(STAGES), len(rows)))
-    far = np.empty((2 + len(STAGES), len(others)))
+    near = np.empty((3 + len(STAGES), len(rows)))
+    far = np.empty((3 + len(STAGES), len(others)))
     for part in np.unique(fold):
         away = fold != part
         ridge = Ridge(1.0).fit(curved[: len(rows)][away], target[away])
         with _threads(len(rows)):
             trees = HistGradientBoostingRegressor(**BOOSTING, random_state=seed).fit(rows[away], target[away])
+            wood = ExtraTreesRegressor(**_forest(int(away.sum())), random_state=seed).fit(rows[away], target[away])
             for table, bent, there, result in (
                 (rows, curved[: len(rows)], fold == part, near),
                 (others, curved[len(rows) :], fold_others == part, far),
@@ -132,7 +136,8 @@ def regression(
                 if there.any():
                     result[0, there] = target[away].mean()
                     result[1, there] = ridge.predict(bent[there])
-                    result[2:, there] = _staged(trees.staged_predict(table[there]))
+                    result[2, there] = wood.predict(table[there])
+                    result[3:, there] = _staged(trees.staged_predict(table[there]))
     best = int(((near - target) ** 2).mean(axis=1).argmin())
     return near[best], far[best]
 
@@ -147,6 +152,13 @@ def _curved(rows: np.ndarray) -> np.ndarray:
 def _staged(stages: Iterable[np.ndarray]) -> list[np.ndarray]:
     """Return what the trees say after each number of rounds in `STAGES`."""
     return [given for number, given in enumerate(stages, start=1) if number in STAGES]
+
+
+def _forest(rows: int) -> dict[str, Any]:
+    """Return the options of a forest whose trees see at most `MANY` rows each."""
+    if rows <= MANY:
+        return FOREST
+    return FOREST | {"bootstrap": True, "max_samples": MANY, "n_jobs": -1}
 
 
 def _threads(rows: int) -> AbstractContextManager[Any]:
