@@ -246,3 +246,29 @@ def test_an_unknown_label_an_unfitted_model_and_a_bad_loss_are_errors():
         split_loss(Line(GIVEN), rows, labels, *window(2, rows=100), loss=lambda y, p: 1.0)
     with pytest.raises(InputError, match="shares between 0 and 1"):
         split_loss(Line(GIVEN), rows, labels, rows, labels, alpha=5)
+
+
+def test_a_classifier_and_a_regression_have_no_common_loss():
+    rows = pd.DataFrame({"a": np.arange(80.0), "b": np.arange(80.0) % 7})
+    label = (rows["a"] + rows["b"] > 42).astype(int)
+    old, new = linear_model.LogisticRegression().fit(rows, label), linear_model.LinearRegression().fit(rows, label)
+    window = rows, label, rows + 0.5, label
+    with pytest.raises(InputError, match=r"LogisticRegression and model_after a LinearRegression.*no difference"):
+        split_loss(old, *window, model_after=new)
+    own = split_loss(old, *window, model_after=new, loss=lambda y, given: np.full(len(y), float(given.ndim)))
+    assert own.loc["model", "value"] == -1.0
+
+
+@pytest.mark.system
+def test_a_booster_that_does_not_say_what_it_predicts_is_refused():
+    import lightgbm
+    import xgboost
+
+    rows = pd.DataFrame({"a": np.arange(80.0), "b": np.arange(80.0) % 7})
+    label = (rows["a"] > 40).astype(int)
+    for booster in (
+        lightgbm.LGBMClassifier(n_estimators=2, verbose=-1).fit(rows, label).booster_,
+        xgboost.XGBClassifier(n_estimators=2).fit(rows, label).get_booster(),
+    ):
+        with pytest.raises(InputError, match=r"Booster of (lightgbm|xgboost) does not say whether"):
+            split_loss(booster, rows, label, rows, label)

@@ -135,6 +135,11 @@ def split_loss(
         raise InputError(f"alpha is {alpha} and min_overlap {min_overlap}; shares between 0 and 1 are wanted")
     labels_before, labels_after = check_window(X_before, y_before, "before"), check_window(X_after, y_after, "after")
     check_same_columns(X_before, X_after)
+    if model_after is not None and loss is None and hasattr(model, "classes_") != hasattr(model_after, "classes_"):
+        raise InputError(
+            f"model is a {type(model).__name__} and model_after a {type(model_after).__name__}: log loss and squared "
+            "error have no difference; two classifiers or two regressions are wanted, or loss="
+        )
     one = row_losses(model, X_before, labels_before, loss)
     two = row_losses(model, X_after, labels_after, loss)
     three = two if model_after is None else row_losses(model_after, X_after, labels_after, loss)

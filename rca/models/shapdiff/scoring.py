@@ -96,8 +96,13 @@ def predictions(model: Any, X: pd.DataFrame) -> np.ndarray:  # noqa: N803
     Raises
     ------
     InputError
-        If the model is not fitted, or refuses the rows.
+        If the model is not fitted, refuses the rows, or is a Booster, whose predictions do not say of what they are.
     """
+    if family(model) in ("xgboost", "lightgbm") and not hasattr(model, "get_params"):
+        raise InputError(
+            f"a {type(model).__name__} of {family(model)} does not say whether it gives classes, probabilities or "
+            "numbers; the estimator with scikit-learn's interface is wanted (XGBClassifier, LGBMRegressor ...)"
+        )
     method = getattr(model, "predict_proba", None) or getattr(model, "predict", None)
     if method is None:
         raise InputError(f"a {type(model).__name__} is no model: it has neither predict_proba nor predict")
