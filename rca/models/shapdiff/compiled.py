@@ -22,7 +22,7 @@ def entry(function: _Function) -> _Function:
     numba notices only a change of the file that holds the function itself, so the cache's folder is named by all
     files that are compiled here. ``NUMBA_CACHE_DIR`` chooses another place.
     """
-    options = {"nogil": True, "error_model": "numpy"}
+    options = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
     before = numba.config.CACHE_DIR
     numba.config.CACHE_DIR = str(Path(before or _home()) / f"rca-{_stamp()}")
     try:

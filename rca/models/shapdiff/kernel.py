@@ -19,6 +19,7 @@ __all__ = ["attribute", "expected", "margins", "only"]
 TABLE = 12  # tests of a leaf up to which every pattern gets an entry of a table
 CELLS = 4096  # of a group: a table of one feature fits the first-level cache
 SLOTS = 24  # features of a group
+STRETCHES = 8  # that each thread gets
 BLOCK = 4096  # rows whose cells are kept at a time
 ROOM = 48_000_000  # bytes of values that one thread adds up at a time
 
@@ -214,12 +215,8 @@ def _slice(
     limit = int(np.clip(CELLS * 8 // columns, 256, CELLS))
     longest = int(np.diff(code.flip_start).max(initial=0))
     slots = min(width, SLOTS)
-    order = np.flatnonzero(~slow & (depth > 0))
-    begins = np.zeros(len(order) + 1, dtype=np.int64)
-    groups = cells.plan(
-        cells.room(width, slots, longest), tests, order, leaves.group, n + other.shape[1], limit, begins
-    )
-    begins = begins[: groups + 1]
+    # Stretches of leaves, so that leaves next to each other stay together; one thread takes them all at once.
+    stretches = np.array_split(np.flatnonzero(~slow & (depth > 0)), STRETCHES * threads if threads > 1 else 1)
     rest = np.flatnonzero(slow)
 
     run = runs.by_cover if absent else runs.by_background if factors is None else runs.by_weights
@@ -233,7 +230,8 @@ def _slice(
             np.zeros((len(weight), 1 << TABLE)), np.zeros((TABLE, 1 << TABLE)), np.zeros(columns * entries),
             np.zeros(int(top.max(initial=0)) + 1, np.uint16),
         )  # fmt: skip
-        run(data, order, begins, first, threads, points, group, work, out)
+        for some in stretches[first::threads]:
+            run(data, some, n + other.shape[1], limit, points, group, work, out)
         deep.run(data, rest[first::threads], points, out)
         return out
 
