@@ -32,11 +32,12 @@ class Tests(NamedTuple):
 
 
 class Group(NamedTuple):
-    """A group of leaves. A slot is a feature that the group tests; rows past the slots are for a leaf on trial."""
+    """A group of leaves. A slot is a feature that the group tests, with its own row; more rows are for a new leaf."""
 
     size: Any  # slots, cells, leaves, tests
     slot: Any  # of each feature, or -1
     feature: Any  # of each slot
+    row: Any  # of each slot, then of each test of a new leaf
     segments: Any  # of each row: number of stretches of codes that no test tells apart
     begin: Any  # of each row: first code of each stretch
     state: Any  # of each row: number of each stretch's state
@@ -49,20 +50,25 @@ def room(n_features: int, slots: int, flips: int) -> Group:
     shape = (2 * slots, max(LEAVES, flips + 2))
     ints = np.int64
     return Group(
-        np.zeros(4, ints), np.full(n_features, -1, ints), np.zeros(slots, ints), np.zeros(2 * slots, ints),
-        np.zeros(shape, ints), np.zeros(shape, ints), np.zeros(2 * slots, ints), np.zeros(shape, np.uint64),
+        np.zeros(4, ints), np.full(n_features, -1, ints), np.zeros(slots, ints), np.arange(2 * slots, dtype=ints),
+        np.zeros(2 * slots, ints), np.zeros(shape, ints), np.zeros(shape, ints), np.zeros(2 * slots, ints),
+        np.zeros(shape, np.uint64),
     )  # fmt: skip
 
 
 @inner
-def fill(group: Any, tests: Any, leaves: Any, begin: int, output: Any, rows: int, limit: int) -> int:
+def fill(group: Any, tests: Any, leaves: Any, begin: Any, output: Any, rows: int, limit: int) -> Any:
     """Make a group of the `leaves` of one output from `begin` on, of up to `limit` cells; return where it ends."""
-    for s in range(group.size[0]):
+    size = group.size
+    for s in range(size[0]):
         group.slot[group.feature[s]] = -1
-    group.size[0], group.size[1], group.size[2], group.size[3] = 0, 1, 0, 0
+    size[0], size[1], size[2], size[3] = 0, 1, 0, 0
     end = begin
     while end < len(leaves) and output[leaves[end]] == output[leaves[begin]]:
-        if not (_cut(group, tests, leaves[end]) and _take(group, tests, leaves[end], rows, limit)):
+        leaf = leaves[end]
+        if not _cut(group, tests, leaf):
+            break
+        if not _take(group, tests.feature[tests.start[leaf] : tests.start[leaf + 1]], rows, limit):
             break
         end += 1
     return end
@@ -70,35 +76,40 @@ def fill(group: Any, tests: Any, leaves: Any, begin: int, output: Any, rows: int
 
 @inner
 def _cut(group: Any, tests: Any, leaf: int) -> bool:
-    """Write the stretches of the features of a leaf, cut further by its tests, to the rows past the slots, if they fit.
+    """Write the stretches of the features of a new leaf, cut further by its tests, and return whether they fit.
 
     The states are numbered in the order of their first stretches.
     """
+    begin, state, kinds = group.begin, group.state, group.kind
     if group.size[2] == LEAVES:
         return False
     bit = np.uint64(1) << np.uint64(group.size[2])
-    into = len(group.feature)
-    for test in range(tests.start[leaf], tests.start[leaf + 1]):
-        s = group.slot[tests.feature[test]]
-        past = tests.top[tests.feature[test]] + 1
-        flip, last = tests.flip_start[test], tests.flip_start[test + 1]
-        passes = tests.first[test]
+    a = tests.start[leaf]
+    for test in range(a, tests.start[leaf + 1]):
+        feature, flip, last = tests.feature[test], tests.flip_start[test], tests.flip_start[test + 1]
+        passes, past = tests.first[test], tests.top[feature] + 1
+        old = group.slot[feature]
+        segments = 0
+        if old >= 0:
+            old = group.row[old]
+            segments = group.segments[old]
+        new = group.row[len(group.feature) + test - a]
         n, i, code, states = 0, 0, 0, 0
         while code < past:
-            if n == group.begin.shape[1]:
+            if n == begin.shape[1]:
                 return False
-            kind = group.kind[s, group.state[s, i]] if s >= 0 else np.uint64(0)
+            kind = kinds[old, state[old, i]] if segments else np.uint64(0)
             if passes:
                 kind |= bit
             k = 0
-            while k < states and group.kind[into, k] != kind:
+            while k < states and kinds[new, k] != kind:
                 k += 1
             if k == states:
-                group.kind[into, k] = kind
+                kinds[new, k] = kind
                 states += 1
-            group.begin[into, n], group.state[into, n] = code, k
+            begin[new, n], state[new, n] = code, k
             n += 1
-            following = group.begin[s, i + 1] if s >= 0 and i + 1 < group.segments[s] else past
+            following = begin[old, i + 1] if i + 1 < segments else past
             flipping = tests.flips[flip] if flip < last else past
             code = min(following, flipping)
             if following == code:
@@ -106,48 +117,45 @@ def _cut(group: Any, tests: Any, leaf: int) -> bool:
             if flipping == code:
                 flip += 1
                 passes = not passes
-        group.segments[into], group.states[into] = n, states
-        into += 1
+        group.segments[new], group.states[new] = n, states
     return True
 
 
 @inner
-def _take(group: Any, tests: Any, leaf: int, rows: int, limit: int) -> bool:
-    """Add the leaf that was cut and return True, or leave the group as it is if it has `limit` cells or gains nothing."""
-    slots, cells, leaves, total = group.size[0], group.size[1], group.size[2], group.size[3]
-    a, d = tests.start[leaf], tests.start[leaf + 1] - tests.start[leaf]
+def _take(group: Any, features: Any, rows: int, limit: int) -> bool:
+    """Add the leaf that was cut and return True, or leave the group as it is if it is full or would gain nothing."""
+    size, slot, row = group.size, group.slot, group.row
+    slots, cells, total, d = size[0], size[1], size[3], len(features)
     spare = len(group.feature)
     more, fresh = cells, slots
     for j in range(d):
-        s = group.slot[tests.feature[a + j]]
+        s = slot[features[j]]
         if s >= 0:
-            more = more // group.states[s] * group.states[spare + j]
+            more //= group.states[row[s]]
         else:
-            more *= group.states[spare + j]
             fresh += 1
-        if leaves and (more > limit or fresh > spare):
+        more *= group.states[row[spare + j]]
+        if size[2] and (more > limit or fresh > spare):
             return False
     gain = rows * (slots + d - fresh)
-    cost = FILL * (more * (total + d) - cells * total - (1 << d) * d)
-    if leaves and gain <= cost:
+    if size[2] and gain <= FILL * (more * (total + d) - cells * total - (1 << d) * d):
         return False
     for j in range(d):
-        f = tests.feature[a + j]
-        s = group.slot[f]
+        s = slot[features[j]]
         if s < 0:
-            s = group.size[0]
-            group.size[0] += 1
-            group.slot[f], group.feature[s] = s, f
-        group.segments[s], group.states[s] = group.segments[spare + j], group.states[spare + j]
-        for i in range(group.segments[s]):
-            group.begin[s, i], group.state[s, i] = group.begin[spare + j, i], group.state[spare + j, i]
-            group.kind[s, i] = group.kind[spare + j, i]
-    group.size[1], group.size[2], group.size[3] = more, leaves + 1, total + d
+            s = size[0]
+            size[0] += 1
+            slot[features[j]], group.feature[s] = s, features[j]
+        old = row[s]
+        row[s] = row[spare + j]
+        row[spare + j] = old
+    size[1], size[3] = more, total + d
+    size[2] += 1
     return True
 
 
 @inner
-def expand(group: Any, features: Any, index: int, pattern: Any) -> None:
+def expand(group: Any, features: Any, index: Any, pattern: Any) -> None:
     """Write for each cell which tests of a leaf, the `index`-th of the group, its rows pass, as bits."""
     bit = np.uint64(1) << np.uint64(index)
     pattern[0] = 0
@@ -158,11 +166,12 @@ def expand(group: Any, features: Any, index: int, pattern: Any) -> None:
             if features[j] == group.feature[s]:
                 own = 1 << j
         # The first state comes last: it stands where the other ones are copied from.
-        for k in range(group.states[s] - 1, -1, -1):
-            extra = own if (group.kind[s, k] & bit) != np.uint64(0) else 0
+        row = group.row[s]
+        for k in range(group.states[row] - 1, -1, -1):
+            extra = own if (group.kind[row, k] & bit) != np.uint64(0) else 0
             for c in range(done):
                 pattern[k * done + c] = pattern[c] | extra
-        done *= group.states[s]
+        done *= group.states[row]
 
 
 @inner
@@ -174,19 +183,20 @@ def locate(group: Any, codes: Any, begin: int, end: int, lookup: Any, cell: Any)
     stride = 1
     for s in range(group.size[0]):
         own = codes[group.feature[s], begin:end]
-        pieces = group.segments[s]
+        row = group.row[s]
+        pieces, first, state = group.segments[row], group.begin[row], group.state[row]
         if pieces > 10:
             for i in range(pieces):
-                last = group.begin[s, i + 1] if i + 1 < pieces else len(lookup)
-                for c in range(group.begin[s, i], last):
-                    lookup[c] = group.state[s, i] * stride
+                last = first[i + 1] if i + 1 < pieces else len(lookup)
+                for c in range(first[i], last):
+                    lookup[c] = state[i] * stride
             for r in range(n):
                 cell[r] += lookup[own[r]]
         else:
             for i in range(1, pieces):
                 # A step up or down; unsigned numbers wrap around, and back again.
-                step = np.uint16((group.state[s, i] - group.state[s, i - 1]) * stride)
-                code = group.begin[s, i]
+                step = np.uint16((state[i] - state[i - 1]) * stride)
+                code = first[i]
                 for r in range(n):
                     cell[r] = np.uint16(cell[r] + (step if own[r] >= code else np.uint16(0)))
-        stride *= group.states[s]
+        stride *= group.states[row]

@@ -51,7 +51,7 @@ def by_cover(data: Any, leaves: Any, rows: int, limit: int, points: Any, group: 
             features = data.tests.feature[a:b]
             cells.expand(group, features, i - begin, work.pattern)
             tables.by_cover(data.cover[a:b], points[0], points[1], work.product, work.leaf)
-            _spread(features, data.values[leaves[i]], group.slot, group.size, work)
+            _spread(features, data.values[leaves[i]], group.slot, group.size, work.pattern, work.leaf, work.table)
         _apply(data.codes, data.output[leaves[begin]], data.values.shape[1], group, work, out)
 
 
@@ -68,7 +68,7 @@ def by_background(data: Any, leaves: Any, rows: int, limit: int, points: Any, gr
             features = data.tests.feature[data.tests.start[leaves[i]] : data.tests.start[leaves[i] + 1]]
             cells.expand(group, features, i - begin, work.pattern)
             _against(work.hist[0], group.size[1], len(features), points, work)
-            _spread(features, data.values[leaves[i]], group.slot, group.size, work)
+            _spread(features, data.values[leaves[i]], group.slot, group.size, work.pattern, work.leaf, work.table)
         _apply(data.codes, data.output[leaves[begin]], data.values.shape[1], group, work, out)
 
 
@@ -126,7 +126,7 @@ def _against(hist: Any, size: int, d: int, points: Any, work: Any) -> None:
 
 
 @inner
-def _spread(features: Any, values: Any, slot: Any, sizes: Any, work: Any) -> None:
+def _spread(features: Any, values: Any, slot: Any, sizes: Any, pattern: Any, leaf: Any, table: Any) -> None:
     """Add the table of one leaf to that of the group: (value, slot, cell)."""
     slots, size = sizes[0], sizes[1]
     for j in range(len(features)):
@@ -134,7 +134,7 @@ def _spread(features: Any, values: Any, slot: Any, sizes: Any, work: Any) -> Non
         for v in range(len(values)):
             value, at = values[v], (v * slots + s) * size
             for c in range(size):
-                work.table[at + c] += value * work.leaf[j, work.pattern[c]]
+                table[at + c] += value * leaf[j, pattern[c]]
 
 
 @inner
