@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import replace
+from dataclasses import astuple, replace
 from itertools import combinations
 from math import comb
 
@@ -12,7 +12,7 @@ from hypothesis import given, settings, strategies as st
 from sklearn import ensemble, tree
 
 from rca.models.shapdiff import deep, kernel
-from rca.models.shapdiff.leaves import codes as coded_rows, read
+from rca.models.shapdiff.leaves import codes as coded_rows, read, walk
 from rca.models.shapdiff.leaves.walk import Tree, leaves as walked
 
 
@@ -123,7 +123,7 @@ def brute(trees, row, background=None):
 def way(request, monkeypatch):
     """Compute with tables of patterns, or for observed patterns only."""
     slow = request.param == "no tables"
-    monkeypatch.setattr(kernel, "_untabled", lambda depth, n, m: (depth > 0) & slow)
+    monkeypatch.setattr(kernel, "_untabled", lambda depth, n, m, columns: (depth > 0) & slow)
 
 
 @pytest.mark.usefixtures("way")
@@ -217,13 +217,36 @@ def test_deep_ways_agree_with_the_same_model_with_tables():
     for more in ({}, {"background": background}, {"background": background, "weights": weights, "factors": factors}):
         slow = kernel.attribute(leaves, rows, **more)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(kernel, "TABLE", 14)
-            patch.setattr(kernel, "_untabled", lambda depth, n, m: depth < 0)
+            patch.setattr(kernel, "_untabled", lambda depth, n, m, columns: depth < 0)
             fast = kernel.attribute(leaves, rows, **more)
         np.testing.assert_allclose(slow, fast, atol=1e-11)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(deep, "KNOWN", 1)  # no room to remember patterns
             np.testing.assert_allclose(kernel.attribute(leaves, rows, **more), slow, atol=1e-12)
+
+
+def test_trees_walked_one_by_one_or_together_have_the_same_leaves():
+    rng = np.random.default_rng(6)
+    stump = Tree(*(np.array([value]) for value in (-1, -1, -2, -2.0, False, -1, 5.0)), np.array([[0.5]]), group=1)
+    trees = [random_tree(rng, 4, depth, codes=3, group=depth % 2) for depth in (5, 0, 7, 3)]
+    trees.insert(2, (stump, np.zeros((0, 4), bool)))
+    together = collect(trees, [0.0, 0.0], 4, single=False, link="softmax")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(walk, "BATCH", 1)
+        apart = collect(trees, [0.0, 0.0], 4, single=False, link="softmax")
+    for one, other in zip(astuple(together), astuple(apart), strict=True):
+        np.testing.assert_array_equal(one, other)
+    ends = [t for t, _ in trees for node in t.left if node < 0]
+    assert together.group.tolist() == [t.group for t in ends]
+    np.testing.assert_array_equal(together.values, np.concatenate([t.value[t.left < 0] for t, _ in trees]))
+
+
+def test_only_a_handful_of_deep_leaves_gets_large_tables():
+    few, many, deeper = np.array([3, 13, 14]), np.full(1000, 13), np.array([3, 13, 15])
+    assert not kernel._untabled(few, 3000, 1000, 1).any()
+    assert kernel._untabled(many, 3000, 1000, 1).all()
+    assert kernel._untabled(deeper, 3000, 1000, 1).tolist() == [False, True, True]
+    assert kernel._untabled(few, 5, 0, 1).tolist() == [False, True, True]
 
 
 def sample(classes=2, missing=0.0, n=400, width=6, seed=3):

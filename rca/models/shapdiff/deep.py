@@ -28,6 +28,15 @@ class _Seen(NamedTuple):
     sums: Any
 
 
+class _Room(NamedTuple):
+    """Room to work: whether rows pass the tests, their patterns, and the background's patterns by tests they pass."""
+
+    inside: Any
+    words: Any
+    passed: Any
+    order: Any
+
+
 def run(data: Any, leaves: np.ndarray, points: Any, out: np.ndarray) -> None:
     """Add the values of `leaves` to `out`.
 
@@ -45,76 +54,82 @@ def run(data: Any, leaves: np.ndarray, points: Any, out: np.ndarray) -> None:
     if not len(leaves):
         return
     depth = int(np.diff(data.tests.start)[leaves].max())
-    if not data.background.shape[1]:
-        _by_cover(data, leaves, points[0], points[1], depth, out)
+    n, m = data.codes.shape[1], data.background.shape[1]
+    inside = np.empty((depth, max(BLOCK, m)), np.bool_)
+    if not m:
+        product, total = np.empty(BLOCK), np.empty((depth, BLOCK))
+        _by_cover(
+            data.tests, data.codes, data.values, data.output, data.cover, leaves, points, inside, product, total, out
+        )
         return
     # Share of each of `a` tests that one row alone passes, where the other row alone passes `b`.
     share = np.zeros((depth + 1, depth + 1))
     for a in range(1, depth + 1):
         for b in range(depth + 1 - a):
             share[a, b] = 1 / (a * comb(a + b, a))
-    n, m = data.codes.shape[1], data.background.shape[1]
     words, runs = -(-depth // 64), len(data.weights)
     known = int(np.clip(KNOWN // (depth * runs), 2, n + 1))
-    _by_background(data, leaves, share, _seen(m, words, 1, runs), _seen(known, words, depth, runs), out)
+    room = _Room(inside, np.empty((max(BLOCK, m), words), np.uint64), np.empty(m, np.int64), np.empty(m, np.int64))
+    _by_background(data, leaves, share, _seen(m, words, 1, runs), _seen(known, words, depth, runs), room, out)
 
 
 @inner
-def _passes(data: Any, test: int, codes: Any, into: Any) -> None:
-    """Write whether rows with these codes pass a test."""
-    own = codes[data.tests.feature[test]]
-    a, b = data.tests.flip_start[test], data.tests.flip_start[test + 1]
-    first = data.tests.first[test]
-    if b - a > 8:
+def _test(tests: Any, leaf: int, codes: Any, begin: Any, end: int, inside: Any) -> None:
+    """Write whether the rows from `begin` to `end` pass the tests of a leaf, one row a test."""
+    a = tests.start[leaf]
+    for j in range(tests.start[leaf + 1] - a):
+        first, flips = tests.first[a + j], tests.flips[tests.flip_start[a + j] : tests.flip_start[a + j + 1]]
+        own, into = codes[tests.feature[a + j], begin:end], inside[j]
+        if len(flips) > 8:
+            for r in range(len(own)):
+                i = 0
+                while i < len(flips) and flips[i] <= own[r]:
+                    i += 1
+                into[r] = first != (i % 2 == 1)
+            continue
         for r in range(len(own)):
-            i = a
-            while i < b and data.tests.flips[i] <= own[r]:
-                i += 1
-            into[r] = first != ((i - a) % 2 == 1)
-        return
-    for r in range(len(own)):
-        into[r] = first
-    for i in range(a, b):
-        code = data.tests.flips[i]
-        for r in range(len(own)):
-            into[r] ^= own[r] >= code
+            into[r] = first
+        for i in range(len(flips)):
+            code = flips[i]
+            for r in range(len(own)):
+                into[r] ^= own[r] >= code
 
 
 @entry
-def _by_cover(data: Any, leaves: Any, points: Any, weights: Any, depth: int, out: Any) -> None:
-    n = data.codes.shape[1]
-    inside = np.empty((depth, BLOCK), np.bool_)
-    product, total = np.empty(BLOCK), np.empty((depth, BLOCK))
+def _by_cover(
+    tests: Any, codes: Any, values: Any, output: Any, cover: Any, leaves: Any, points: Any, inside: Any,
+    product: Any, total: Any, out: Any,
+) -> None:  # fmt: skip
+    n = codes.shape[1]
     for leaf in leaves:
-        a, d = data.tests.start[leaf], data.tests.start[leaf + 1] - data.tests.start[leaf]
+        a, d = tests.start[leaf], tests.start[leaf + 1] - tests.start[leaf]
         count = (d + 1) // 2
         for begin in range(0, n, BLOCK):
             size = min(n - begin, BLOCK)
-            for j in range(d):
-                _passes(data, a + j, data.codes[:, begin : begin + size], inside[j])
+            _test(tests, leaf, codes, begin, begin + size, inside)
             for j in range(d):
                 for r in range(size):
                     total[j, r] = 0.0
             for q in range(count):
-                t, w = points[count, q], weights[count, q]
+                t, w = points[0][count, q], points[1][count, q]
                 for r in range(size):
                     product[r] = 1.0
                 for j in range(d):
-                    failed = (1.0 - t) * data.cover[a + j]
+                    failed = (1.0 - t) * cover[a + j]
                     passed = t + failed
                     row = inside[j]
                     for r in range(size):
                         product[r] *= passed if row[r] else failed
                 for j in range(d):
-                    c = data.cover[a + j]
+                    c = cover[a + j]
                     yes, no = w * (1.0 - c) / (t + (1.0 - t) * c), -w / (1.0 - t)
                     row, sums = inside[j], total[j]
                     for r in range(size):
                         sums[r] += product[r] * (yes if row[r] else no)
-            for v in range(data.values.shape[1]):
-                value = data.values[leaf, v]
+            for v in range(values.shape[1]):
+                value = values[leaf, v]
                 for j in range(d):
-                    into = out[data.output[leaf] + v, data.tests.feature[a + j], begin : begin + size]
+                    into = out[output[leaf] + v, tests.feature[a + j], begin : begin + size]
                     for r in range(size):
                         into[r] += value * total[j, r]
 
@@ -148,44 +163,44 @@ def _find(pattern: Any, keys: Any, slots: Any) -> Any:
 
 
 @inner
-def _patterns(data: Any, leaf: int, codes: Any, flag: Any, words: Any) -> None:
-    """Write the patterns of rows, 64 tests a word."""
-    a = data.tests.start[leaf]
-    n = codes.shape[1]
-    for r in range(n):
+def _patterns(tests: Any, leaf: int, codes: Any, begin: Any, end: int, room: Any) -> None:
+    """Write the patterns of the rows from `begin` to `end`, 64 tests a word."""
+    inside, words = room.inside, room.words
+    _test(tests, leaf, codes, begin, end, inside)
+    for r in range(end - begin):
         for w in range(words.shape[1]):
             words[r, w] = np.uint64(0)
-    for j in range(data.tests.start[leaf + 1] - a):
-        _passes(data, a + j, codes, flag)
+    for j in range(tests.start[leaf + 1] - tests.start[leaf]):
         shift = np.uint64(j % 64)
-        for r in range(n):
-            words[r, j // 64] |= np.uint64(flag[r]) << shift
+        for r in range(end - begin):
+            words[r, j // 64] |= np.uint64(inside[j, r]) << shift
 
 
 @inner
-def _distinct(data: Any, leaf: int, flag: Any, words: Any, seen: Any) -> int:
+def _distinct(words: Any, weights: Any, seen: Any) -> int:
     """Write the distinct patterns of the background and their weights; return how many there are."""
-    _patterns(data, leaf, data.background, flag, words)
     for i in range(len(seen.slots)):
         seen.slots[i] = -1
     found = 0
-    for r in range(data.background.shape[1]):
+    for r in range(weights.shape[1]):
         at = _find(words[r], seen.keys, seen.slots)
-        if seen.slots[at] < 0:
-            seen.slots[at] = found
+        i = seen.slots[at]
+        if i < 0:
+            i = found
+            seen.slots[at] = i
             for w in range(words.shape[1]):
-                seen.keys[found, w] = words[r, w]
-            for k in range(len(data.weights)):
-                seen.sums[found, 0, k] = 0.0
+                seen.keys[i, w] = words[r, w]
+            for k in range(len(weights)):
+                seen.sums[i, 0, k] = 0.0
             found += 1
-        for k in range(len(data.weights)):
-            seen.sums[seen.slots[at], 0, k] += data.weights[k, r]
+        for k in range(len(weights)):
+            seen.sums[i, 0, k] += weights[k, r]
     return found
 
 
 @inner
-def _compare(pattern: Any, d: int, others: Any, order: Any, passed: Any, share: Any, into: Any) -> None:
-    """Write the values of a row's pattern against all patterns of the background, shape (d, n_runs)."""
+def _compare(pattern: Any, d: int, keys: Any, sums: Any, order: Any, passed: Any, share: Any, into: Any) -> None:
+    """Write the values of a row's pattern against all patterns of the background, shape (at least d, n_runs)."""
     for j in range(d):
         for k in range(into.shape[1]):
             into[j, k] = 0.0
@@ -193,32 +208,35 @@ def _compare(pattern: Any, d: int, others: Any, order: Any, passed: Any, share: 
     for word in pattern:
         own += _bits(word)
     b = d - own  # tests that the background row must pass, and alone passes
-    for place in range(len(passed)):
-        i = order[place]
+    for i in order:
         if passed[i] < b:
             break
         common, either = 0, 0
         for w in range(len(pattern)):
-            common += _bits(pattern[w] & others.keys[i, w])
-            either += _bits(pattern[w] | others.keys[i, w])
+            common += _bits(pattern[w] & keys[i, w])
+            either += _bits(pattern[w] | keys[i, w])
         if either < d:
             continue
         a = own - common
         for j in range(d):
             mine = (pattern[j // 64] >> np.uint64(j % 64)) & _ONE
-            other = (others.keys[i, j // 64] >> np.uint64(j % 64)) & _ONE
+            other = (keys[i, j // 64] >> np.uint64(j % 64)) & _ONE
             if mine != other:
                 value = share[a, b] if mine else -share[b, a]
                 for k in range(into.shape[1]):
-                    into[j, k] += value * others.sums[i, 0, k]
+                    into[j, k] += value * sums[i, 0, k]
 
 
 @inner
-def _rank(passed: Any, depth: int, order: Any) -> None:
-    """Write the entries of `passed` in descending order of it."""
+def _rank(keys: Any, depth: int, passed: Any, order: Any) -> None:
+    """Write how many tests each pattern passes, and the patterns in descending order of that."""
+    for i in range(len(order)):
+        passed[i] = 0
+        for w in range(keys.shape[1]):
+            passed[i] += _bits(keys[i, w])
     n = 0
     for count in range(depth, -1, -1):
-        for i in range(len(passed)):
+        for i in range(len(order)):
             if passed[i] == count:
                 order[n] = i
                 n += 1
@@ -232,52 +250,47 @@ def _seen(entries: int, words: int, depth: int, runs: int) -> _Seen:
 
 
 @inner
-def _add(data: Any, leaf: int, sums: Any, r: int, out: Any) -> None:
+def _add(features: Any, values: Any, output: int, factors: Any, sums: Any, r: int, out: Any) -> None:
     """Add what a leaf gives row `r`; `sums` has a row a test, a column a run."""
-    a = data.tests.start[leaf]
-    for j in range(data.tests.start[leaf + 1] - a):
-        f = data.tests.feature[a + j]
-        if len(data.factors):
-            for target in range(out.shape[0]):
+    for j in range(len(features)):
+        if len(factors):
+            for target in range(len(out)):
                 total = 0.0
                 for k in range(sums.shape[1]):
-                    total += data.factors[r, target, k] * sums[j, k]
-                out[target, f, r] += data.values[leaf, 0] * total
+                    total += factors[r, target, k] * sums[j, k]
+                out[target, features[j], r] += values[0] * total
         else:
-            for v in range(data.values.shape[1]):
-                out[data.output[leaf] + v, f, r] += data.values[leaf, v] * sums[j, 0]
+            for v in range(len(values)):
+                out[output + v, features[j], r] += values[v] * sums[j, 0]
 
 
 @entry
-def _by_background(data: Any, leaves: Any, share: Any, others: Any, seen: Any, out: Any) -> None:
+def _by_background(data: Any, leaves: Any, share: Any, others: Any, seen: Any, room: Any, out: Any) -> None:
     n, m = data.codes.shape[1], data.background.shape[1]
-    flag = np.empty(max(BLOCK, m), np.bool_)
-    words = np.empty((max(BLOCK, m), others.keys.shape[1]), np.uint64)
-    passed, order = np.empty(m, np.int64), np.empty(m, np.int64)
+    start = np.int64(0)  # not a literal, for which `_patterns` would be compiled apart
     for leaf in leaves:
-        d = data.tests.start[leaf + 1] - data.tests.start[leaf]
-        different = _distinct(data, leaf, flag, words, others)
-        for i in range(different):
-            passed[i] = 0
-            for word in others.keys[i]:
-                passed[i] += _bits(word)
-        _rank(passed[:different], d, order)
+        features = data.tests.feature[data.tests.start[leaf] : data.tests.start[leaf + 1]]
+        d = len(features)
+        _patterns(data.tests, leaf, data.background, start, m, room)
+        order = room.order[: _distinct(room.words, data.weights, others)]
+        _rank(others.keys, d, room.passed, order)
         for i in range(len(seen.slots)):
             seen.slots[i] = -1
         met = 0
         for begin in range(0, n, BLOCK):
-            size = min(BLOCK, n - begin)
-            _patterns(data, leaf, data.codes[:, begin : begin + size], flag, words)
-            for r in range(size):
-                at = _find(words[r], seen.keys, seen.slots)
+            end = min(n, begin + BLOCK)
+            _patterns(data.tests, leaf, data.codes, begin, end, room)
+            for r in range(begin, end):
+                pattern = room.words[r - begin]
+                at = _find(pattern, seen.keys, seen.slots)
                 which = seen.slots[at]
                 if which < 0:
                     # When all entries are taken, the last one is used again and never found.
                     which = min(met, len(seen.keys) - 1)
-                    _compare(words[r], d, others, order, passed[:different], share, seen.sums[which, :d])
+                    _compare(pattern, d, others.keys, others.sums, order, room.passed, share, seen.sums[which])
                     if met < len(seen.keys) - 1:
-                        for w in range(words.shape[1]):
-                            seen.keys[which, w] = words[r, w]
+                        for w in range(len(pattern)):
+                            seen.keys[which, w] = pattern[w]
                         seen.slots[at] = which
                         met += 1
-                _add(data, leaf, seen.sums[which], begin + r, out)
+                _add(features, data.values[leaf], data.output[leaf], data.factors, seen.sums[which], r, out)

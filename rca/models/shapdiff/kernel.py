@@ -17,8 +17,11 @@ from rca.progress import track
 __all__ = ["attribute", "expected", "margins", "only"]
 
 TABLE = 12  # tests of a leaf up to which every pattern gets an entry of a table
+LARGEST = 14  # the same when only few leaves have more than that
+SPARE = 200_000  # steps a row, of at most 1,000 rows, that larger tables may take: about 0.2 s in all
 CELLS = 4096  # of a group: a table of one feature fits the first-level cache
 SLOTS = 24  # features of a group
+STRETCHES = 8  # that each thread gets
 BLOCK = 4096  # rows whose cells are kept at a time
 ROOM = 48_000_000  # bytes of values that one thread adds up at a time
 
@@ -209,17 +212,14 @@ def _slice(
     depth = np.diff(leaves.start)
     data = runs.Data(tests, codes, other, weight, factor, leaves.values, leaves.group, leaves.cover)
     points = tables.nodes(int(depth.max(initial=0)))
-    slow = _untabled(depth, n, other.shape[1])
     columns = weight.shape[0] * leaves.values.shape[1]
+    slow = _untabled(depth, n, other.shape[1], columns)
+    largest = int(depth[~slow].max(initial=0))
     limit = int(np.clip(CELLS * 8 // columns, 256, CELLS))
     longest = int(np.diff(code.flip_start).max(initial=0))
     slots = min(width, SLOTS)
-    order = np.flatnonzero(~slow & (depth > 0))
-    begins = np.zeros(len(order) + 1, dtype=np.int64)
-    groups = cells.plan(
-        cells.room(width, slots, longest), tests, order, leaves.group, n + other.shape[1], limit, begins
-    )
-    begins = begins[: groups + 1]
+    # Stretches of leaves, so that leaves next to each other stay together; one thread takes them all at once.
+    stretches = np.array_split(np.flatnonzero(~slow & (depth > 0)), STRETCHES * threads if threads > 1 else 1)
     rest = np.flatnonzero(slow)
 
     run = runs.by_cover if absent else runs.by_background if factors is None else runs.by_weights
@@ -227,13 +227,15 @@ def _slice(
     def share(first: int) -> Any:
         out = np.zeros((targets, width, n))
         group = cells.room(width, slots, longest)
-        entries = slots * max(limit, 1 << TABLE)
+        size = max(limit, 1 << largest)  # cells of a group: more than the limit if it is a single leaf
+        entries = max(slots * limit, largest << largest)
         work = runs.Work(
-            np.zeros(BLOCK, np.uint16), np.zeros(1 << TABLE, np.uint16), np.zeros(1 << TABLE), np.zeros(1 << TABLE),
-            np.zeros((len(weight), 1 << TABLE)), np.zeros((TABLE, 1 << TABLE)), np.zeros(columns * entries),
+            np.zeros(BLOCK, np.uint16), np.zeros(size, np.uint16), np.zeros(1 << largest), np.zeros(1 << largest),
+            np.zeros((len(weight), size)), np.zeros((largest, 1 << largest)), np.zeros(columns * entries),
             np.zeros(int(top.max(initial=0)) + 1, np.uint16),
         )  # fmt: skip
-        run(data, order, begins, first, threads, points, group, work, out)
+        for some in filter(len, stretches[first::threads]):
+            run(data, some, n + other.shape[1], limit, points, group, work, out)
         deep.run(data, rest[first::threads], points, out)
         return out
 
@@ -251,8 +253,12 @@ def _added(share: Callable[[int], np.ndarray], threads: int) -> np.ndarray:
     return np.asarray(total)
 
 
-def _untabled(depth: np.ndarray, n: int, m: int) -> np.ndarray:
+def _untabled(depth: np.ndarray, n: int, m: int, columns: int) -> np.ndarray:
     """Return which leaves are cheaper without a table of all patterns, or have too many of them."""
     patterns = 2.0 ** np.minimum(depth, 60)
-    few = n * m < (depth + 1) // 2 * depth * patterns if m else 2 * n < patterns
-    return np.asarray((depth > 0) & ((depth > TABLE) | few))
+    steps = (depth + 1) // 2 * depth * patterns
+    few = n * m < steps if m else 2 * n < patterns
+    slow = (depth > 0) & ((depth > TABLE) | few)
+    # For a handful of leaves tables are cheaper than to compile the way without, which takes a second or two.
+    handful = depth[slow].max(initial=0) <= LARGEST and steps[slow].sum() * columns <= SPARE * min(n, 1000)
+    return np.zeros_like(slow) if handful else np.asarray(slow)

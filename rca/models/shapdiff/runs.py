@@ -38,75 +38,62 @@ class Data(NamedTuple):
     cover: Any
 
 
-@inner
-def _gather(group: Any, tests: Any, members: Any) -> None:
-    """Put the members of a group that `cells.plan` made into it."""
-    cells.clear(group)
-    for leaf in members:
-        cells.add(group, tests, leaf, 1 << 40, 1 << 40)
-    cells.close(group)
-
-
 @entry
-def by_cover(
-    data: Any, order: Any, begins: Any, first: int, step: int, points: Any, group: Any, work: Any, out: Any
-) -> None:
-    """Add up the path-dependent values of every `step`-th group of leaves."""
-    for i in range(first, len(begins) - 1, step):
-        members = order[begins[i] : begins[i + 1]]
-        _gather(group, data.tests, members)
+def by_cover(data: Any, leaves: Any, rows: int, limit: int, points: Any, group: Any, work: Any, out: Any) -> None:
+    """Add up the path-dependent values of `leaves`."""
+    end = np.int64(0)  # not a literal, for which `fill` would be compiled apart
+    while end < len(leaves):
+        begin = end
+        end = cells.fill(group, data.tests, leaves, begin, data.output, rows, limit)
         _zero(work.table, group.size[0] * group.size[1] * data.values.shape[1])
-        for index in range(len(members)):
-            leaf = members[index]
-            cells.expand(group, data.tests, leaf, index, work.pattern)
-            cover = data.cover[data.tests.start[leaf] : data.tests.start[leaf + 1]]
-            tables.by_cover(cover, points[0], points[1], work.product, work.leaf)
-            _spread(data, leaf, group, work)
-        _apply(data, data.output[members[0]], group, work, out)
+        for i in range(begin, end):
+            a, b = data.tests.start[leaves[i]], data.tests.start[leaves[i] + 1]
+            features = data.tests.feature[a:b]
+            cells.expand(group, features, i - begin, work.pattern)
+            tables.by_cover(data.cover[a:b], points[0], points[1], work.product, work.leaf)
+            _spread(features, data.values[leaves[i]], group.slot, group.size, work.pattern, work.leaf, work.table)
+        _apply(data.codes, data.output[leaves[begin]], data.values.shape[1], group, work, out)
 
 
 @entry
-def by_background(
-    data: Any, order: Any, begins: Any, first: int, step: int, points: Any, group: Any, work: Any, out: Any
-) -> None:
-    """Add up the interventional values of every `step`-th group of leaves."""
-    for i in range(first, len(begins) - 1, step):
-        members = order[begins[i] : begins[i + 1]]
-        _gather(group, data.tests, members)
+def by_background(data: Any, leaves: Any, rows: int, limit: int, points: Any, group: Any, work: Any, out: Any) -> None:
+    """Add up the interventional values of `leaves`."""
+    end = np.int64(0)  # not a literal, for which `fill` would be compiled apart
+    while end < len(leaves):
+        begin = end
+        end = cells.fill(group, data.tests, leaves, begin, data.output, rows, limit)
         _zero(work.table, group.size[0] * group.size[1] * data.values.shape[1])
-        _count(data, group, work)
-        for index in range(len(members)):
-            leaf = members[index]
-            cells.expand(group, data.tests, leaf, index, work.pattern)
-            _against(data, leaf, 0, group, points, work)
-            _spread(data, leaf, group, work)
-        _apply(data, data.output[members[0]], group, work, out)
+        _count(data.background, data.weights, group, work)
+        for i in range(begin, end):
+            features = data.tests.feature[data.tests.start[leaves[i]] : data.tests.start[leaves[i] + 1]]
+            cells.expand(group, features, i - begin, work.pattern)
+            _against(work.hist[0], group.size[1], len(features), points, work)
+            _spread(features, data.values[leaves[i]], group.slot, group.size, work.pattern, work.leaf, work.table)
+        _apply(data.codes, data.output[leaves[begin]], data.values.shape[1], group, work, out)
 
 
 @entry
-def by_weights(
-    data: Any, order: Any, begins: Any, first: int, step: int, points: Any, group: Any, work: Any, out: Any
-) -> None:
-    """Add up the weighted interventional values of every `step`-th group of leaves."""
+def by_weights(data: Any, leaves: Any, rows: int, limit: int, points: Any, group: Any, work: Any, out: Any) -> None:
+    """Add up the weighted interventional values of `leaves`."""
     runs = len(data.weights)
-    for i in range(first, len(begins) - 1, step):
-        members = order[begins[i] : begins[i + 1]]
-        _gather(group, data.tests, members)
+    end = np.int64(0)  # not a literal, for which `fill` would be compiled apart
+    while end < len(leaves):
+        begin = end
+        end = cells.fill(group, data.tests, leaves, begin, data.output, rows, limit)
         size = group.size[1]
         _zero(work.table, group.size[0] * size * runs)
-        _count(data, group, work)
-        for index in range(len(members)):
-            leaf = members[index]
-            value = data.values[leaf, 0]
-            cells.expand(group, data.tests, leaf, index, work.pattern)
-            a, b = data.tests.start[leaf], data.tests.start[leaf + 1]
+        _count(data.background, data.weights, group, work)
+        for i in range(begin, end):
+            value = data.values[leaves[i], 0]
+            features = data.tests.feature[data.tests.start[leaves[i]] : data.tests.start[leaves[i] + 1]]
+            cells.expand(group, features, i - begin, work.pattern)
             for k in range(runs):
-                _against(data, leaf, k, group, points, work)
-                for j in range(b - a):
-                    at = group.slot[data.tests.feature[a + j]] * size
+                _against(work.hist[k], size, len(features), points, work)
+                for j in range(len(features)):
+                    at = group.slot[features[j]] * size
                     for c in range(size):
                         work.table[(at + c) * runs + k] += value * work.leaf[j, work.pattern[c]]
-        _apply_weighted(data, group, work, out)
+        _apply_weighted(data.codes, data.factors, group, work, out)
 
 
 @inner
@@ -116,51 +103,49 @@ def _zero(table: Any, entries: int) -> None:
 
 
 @inner
-def _count(data: Any, group: Any, work: Any) -> None:
+def _count(background: Any, weights: Any, group: Any, work: Any) -> None:
     """Add up the weights of the background rows in each cell."""
-    runs, m = data.weights.shape
+    runs, m = weights.shape
     for k in range(runs):
         _zero(work.hist[k], group.size[1])
     for begin in range(0, m, len(work.cell)):
         end = min(m, begin + len(work.cell))
-        cells.locate(group, data.background, begin, end, work.lookup, work.cell)
+        cells.locate(group, background, begin, end, work.lookup, work.cell)
         for k in range(runs):
             for r in range(begin, end):
-                work.hist[k, work.cell[r - begin]] += data.weights[k, r]
+                work.hist[k, work.cell[r - begin]] += weights[k, r]
 
 
 @inner
-def _against(data: Any, leaf: int, k: int, group: Any, points: Any, work: Any) -> None:
-    """Fill the table of one leaf against the background with its `k`-th weights."""
-    d = data.tests.start[leaf + 1] - data.tests.start[leaf]
+def _against(hist: Any, size: int, d: int, points: Any, work: Any) -> None:
+    """Fill the table of one leaf of `d` tests against the background, whose weight in each cell `hist` tells."""
     _zero(work.counts, 1 << d)
-    for c in range(group.size[1]):
-        work.counts[work.pattern[c]] += work.hist[k, c]
+    for c in range(size):
+        work.counts[work.pattern[c]] += hist[c]
     tables.by_background(work.counts, d, points[0], points[1], work.product, work.leaf)
 
 
 @inner
-def _spread(data: Any, leaf: int, group: Any, work: Any) -> None:
+def _spread(features: Any, values: Any, slot: Any, sizes: Any, pattern: Any, leaf: Any, table: Any) -> None:
     """Add the table of one leaf to that of the group: (value, slot, cell)."""
-    slots, size = group.size[0], group.size[1]
-    a, b = data.tests.start[leaf], data.tests.start[leaf + 1]
-    for j in range(b - a):
-        s = group.slot[data.tests.feature[a + j]]
-        for v in range(data.values.shape[1]):
-            value, at = data.values[leaf, v], (v * slots + s) * size
+    slots, size = sizes[0], sizes[1]
+    for j in range(len(features)):
+        s = slot[features[j]]
+        for v in range(len(values)):
+            value, at = values[v], (v * slots + s) * size
             for c in range(size):
-                work.table[at + c] += value * work.leaf[j, work.pattern[c]]
+                table[at + c] += value * leaf[j, pattern[c]]
 
 
 @inner
-def _apply(data: Any, output: int, group: Any, work: Any, out: Any) -> None:
+def _apply(codes: Any, output: int, values: int, group: Any, work: Any, out: Any) -> None:
     """Look up the values of all rows."""
     slots, size = group.size[0], group.size[1]
-    n = data.codes.shape[1]
+    n = codes.shape[1]
     for begin in range(0, n, len(work.cell)):
         end = min(n, begin + len(work.cell))
-        cells.locate(group, data.codes, begin, end, work.lookup, work.cell)
-        for v in range(data.values.shape[1]):
+        cells.locate(group, codes, begin, end, work.lookup, work.cell)
+        for v in range(values):
             for s in range(slots):
                 part = work.table[(v * slots + s) * size : (v * slots + s + 1) * size]
                 into = out[output + v, group.feature[s], begin:end]
@@ -169,21 +154,21 @@ def _apply(data: Any, output: int, group: Any, work: Any, out: Any) -> None:
 
 
 @inner
-def _apply_weighted(data: Any, group: Any, work: Any, out: Any) -> None:
+def _apply_weighted(codes: Any, factors: Any, group: Any, work: Any, out: Any) -> None:
     """Look up the values of all rows in each run, multiply them with the row's factors and add them up."""
     slots, size = group.size[0], group.size[1]
-    runs = data.weights.shape[0]
-    n = data.codes.shape[1]
+    runs = factors.shape[2]
+    n = codes.shape[1]
     for begin in range(0, n, len(work.cell)):
         end = min(n, begin + len(work.cell))
-        cells.locate(group, data.codes, begin, end, work.lookup, work.cell)
+        cells.locate(group, codes, begin, end, work.lookup, work.cell)
         for target in range(out.shape[0]):
             for s in range(slots):
                 part = work.table[s * size * runs : (s + 1) * size * runs]
                 into = out[target, group.feature[s], begin:end]
                 for r in range(end - begin):
                     at = np.int64(work.cell[r]) * runs
-                    factor = data.factors[begin + r, target]
+                    factor = factors[begin + r, target]
                     total = 0.0
                     for k in range(runs):
                         total += factor[k] * part[at + k]

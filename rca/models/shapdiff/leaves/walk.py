@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from rca.models.shapdiff.compiled import entry, inner
 from rca.models.shapdiff.leaves.table import Leaves
 
 __all__ = ["Tree", "leaves"]
+
+BATCH = 20_000  # nodes of trees that are walked together
+_TEST = np.dtype(
+    [("low", "f8"), ("high", "f8"), ("cover", "f8"), ("feature", "i4"), ("category", "i4"), ("missing", "?")],
+    align=True,
+)
+_NO_TEST = np.array((-np.inf, np.inf, 1.0, -1, -1, True), dtype=_TEST)
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +40,7 @@ class Tree:
         Training rows, or their weight, in the node.
     value : ndarray of float64, shape (n_nodes, n_values)
         What a leaf adds.
-    group : int
+    group : int or ndarray of int32, shape (n_nodes,)
         Output that the tree belongs to.
     """
 
@@ -46,7 +52,7 @@ class Tree:
     category: Any
     weight: Any
     value: Any
-    group: int
+    group: Any
 
 
 def leaves(
@@ -69,149 +75,120 @@ def leaves(
 
     Notes
     -----
-    Time and memory grow with the number of leaves times their depth.
+    Time and memory grow with the number of leaves times their depth. Many trees are walked at a time, level by level,
+    in numpy: that is about as fast as a compiled walk node by node, which would take a second to compile.
     """
-    left_sets = np.ascontiguousarray(left_sets, dtype=np.bool_)
+    left_sets = np.asarray(left_sets, dtype=np.bool_)
     # A test leaves two sets, of what goes left and right, each among what could come there.
     passing = np.zeros((2 * len(left_sets), left_sets.shape[1]), dtype=np.bool_)
-    parts = []
-    for tree in trees:
-        nodes = _Nodes(
-            left=np.ascontiguousarray(tree.left, dtype=np.int64),
-            right=np.ascontiguousarray(tree.right, dtype=np.int64),
-            feature=np.ascontiguousarray(tree.feature, dtype=np.int64),
-            category=np.ascontiguousarray(tree.category, dtype=np.int64),
-            threshold=np.ascontiguousarray(tree.threshold, dtype=np.float64),
-            missing_left=np.ascontiguousarray(tree.missing_left, dtype=np.bool_),
-            weight=np.ascontiguousarray(tree.weight, dtype=np.float64), left_sets=left_sets,
-        )  # fmt: skip
-        leaf, *rest = _walk(nodes, passing)
-        value = np.asarray(tree.value, dtype=np.float64)[leaf]
-        parts.append((*rest, value, np.full(len(leaf), tree.group, dtype=np.int32)))
-    kinds = (np.int64, np.int32, float, float, bool, np.int32, float, float, np.int32)
+    parts = [_walk(*_joined(some), left_sets, passing) for some in _batches(trees)]
     if not parts:
-        parts = [tuple(np.zeros((0, 1) if i == 7 else 0, kind) for i, kind in enumerate(kinds))]
-    lengths, feature, low, high, missing, category, cover, values, group = (
-        np.concatenate(column) for column in zip(*parts, strict=True)
-    )
+        parts = [(np.zeros(0, np.int64), np.zeros(0, _TEST), np.zeros((0, 1)), np.zeros(0, np.int32))]
+    lengths, tests, values, group = (np.concatenate(column) for column in zip(*parts, strict=True))
     start = np.zeros(len(lengths) + 1, dtype=np.int64)
     np.cumsum(lengths, out=start[1:])
     return Leaves(
-        start=start, feature=feature, low=low, high=high, missing=missing, category=category, cover=cover,
-        values=values, group=group, base=np.asarray(base, dtype=np.float64), sets=passing, n_features=n_features,
-        single=single, link=link,
+        start=start, **{name: np.ascontiguousarray(tests[name]) for name in _TEST.names or ()}, values=values,
+        group=group, base=np.asarray(base, dtype=np.float64), sets=passing, n_features=n_features, single=single,
+        link=link,
     )  # fmt: skip
 
 
-class _Nodes(NamedTuple):
-    """The arrays of a `Tree`, and the table of sets that go left."""
-
-    left: Any
-    right: Any
-    feature: Any
-    category: Any
-    threshold: Any
-    missing_left: Any
-    weight: Any
-    left_sets: Any
-
-
-@inner
-def _sizes(left: Any, right: Any) -> Any:
-    """Return the number of leaves, the sum of their depths and the largest depth."""
-    stack = np.empty(len(left) + 1, np.int64)
-    depth = np.empty(len(left) + 1, np.int64)
-    stack[0] = 0
-    depth[0] = 0
-    top, leaves, total, deepest = 1, 0, 0, 0
-    while top:
-        top -= 1
-        node, at = stack[top], depth[top]
-        if left[node] < 0:
-            leaves += 1
-            total += at
-            deepest = max(deepest, at)
-            continue
-        stack[top], stack[top + 1] = right[node], left[node]
-        depth[top], depth[top + 1] = at + 1, at + 1
-        top += 2
-    return leaves, total, deepest
+def _batches(trees: Sequence[Tree]) -> Iterator[Sequence[Tree]]:
+    """Yield all trees in order, some at a time."""
+    begin, nodes = 0, 0
+    for end, tree in enumerate(trees):
+        if nodes and nodes + len(tree.left) > BATCH:
+            yield trees[begin:end]
+            begin, nodes = end, 0
+        nodes += len(tree.left)
+    if nodes:
+        yield trees[begin:]
 
 
-class _Way(NamedTuple):
-    """What the way to a node has merged so far: row = depth of the node, column = test."""
+def _joined(trees: Sequence[Tree]) -> tuple[Tree, np.ndarray]:
+    """Return the nodes of all trees as if they were of one, and where each tree's root is."""
+    sizes = [len(tree.left) for tree in trees]
+    root = np.cumsum([0, *sizes[:-1]])
+    shift = np.repeat(root, sizes)
 
-    count: Any
-    feature: Any
-    category: Any
-    low: Any
-    high: Any
-    missing: Any
-    cover: Any
+    def join(name: str, kind: Any) -> np.ndarray:
+        return np.concatenate([np.asarray(getattr(tree, name), dtype=kind) for tree in trees])
 
-
-@inner
-def _step(way: Any, at: int, up: int, node: int, tree: Any, passing: Any) -> None:
-    """Write the way to `node`, at depth `at`: that to its parent `up`, and the parent's test."""
-    n = way.count[at - 1]
-    for t in range(n):
-        way.feature[at, t], way.category[at, t] = way.feature[at - 1, t], way.category[at - 1, t]
-        way.low[at, t], way.high[at, t] = way.low[at - 1, t], way.high[at - 1, t]
-        way.missing[at, t], way.cover[at, t] = way.missing[at - 1, t], way.cover[at - 1, t]
-    goes_left = tree.left[up] == node
-    t = 0
-    while t < n and way.feature[at, t] != tree.feature[up]:
-        t += 1
-    if t == n:
-        n += 1
-        way.feature[at, t], way.category[at, t], way.missing[at, t] = tree.feature[up], -1, True
-        way.low[at, t], way.high[at, t], way.cover[at, t] = -np.inf, np.inf, 1.0
-    way.count[at] = n
-    way.missing[at, t] &= tree.missing_left[up] == goes_left
-    way.cover[at, t] *= tree.weight[node] / tree.weight[up] if tree.weight[up] > 0 else 0.0
-    if tree.category[up] >= 0:
-        row = 2 * tree.category[up] + (0 if goes_left else 1)
-        before = way.category[at, t]
-        for c in range(passing.shape[1]):
-            passes = tree.left_sets[tree.category[up], c] == goes_left
-            passing[row, c] = passes and (before < 0 or passing[before, c])
-        way.category[at, t] = row
-    elif goes_left:
-        way.high[at, t] = min(way.high[at, t], tree.threshold[up])
-    else:
-        way.low[at, t] = max(way.low[at, t], tree.threshold[up])
-
-
-@entry
-def _walk(tree: Any, passing: Any) -> Any:
-    """Return node and number of tests of each leaf, left leaves first, and the tests; write the sets that pass."""
-    leaves, total, deepest = _sizes(tree.left, tree.right)
-    leaf, lengths = np.empty(leaves, np.int64), np.empty(leaves, np.int64)
-    feature, category = np.empty(total, np.int32), np.empty(total, np.int32)
-    low, high, cover, missing = np.empty(total), np.empty(total), np.empty(total), np.empty(total, np.bool_)
-    n = deepest + 1
-    way = _Way(
-        np.zeros(n, np.int64), np.empty((n, n), np.int64), np.empty((n, n), np.int64), np.empty((n, n)),
-        np.empty((n, n)), np.empty((n, n), np.bool_), np.empty((n, n)),
+    left, right = join("left", np.int64), join("right", np.int64)
+    nodes = Tree(
+        left=np.where(left < 0, -1, left + shift), right=np.where(right < 0, -1, right + shift),
+        feature=join("feature", np.int32), threshold=join("threshold", np.float64),
+        missing_left=join("missing_left", np.bool_), category=join("category", np.int32),
+        weight=join("weight", np.float64), value=join("value", np.float64),
+        group=np.repeat(np.array([tree.group for tree in trees], dtype=np.int32), sizes),
     )  # fmt: skip
-    stack, level, parent = np.zeros(n + 1, np.int64), np.zeros(n + 1, np.int64), np.zeros(n + 1, np.int64)
-    top, n_leaves, k = 1, 0, 0
-    while top:
-        top -= 1
-        node, at = stack[top], level[top]
-        if at > 0:
-            _step(way, at, parent[top], node, tree, passing)
-        if tree.left[node] < 0:
-            leaf[n_leaves], lengths[n_leaves] = node, way.count[at]
-            n_leaves += 1
-            for t in range(way.count[at]):
-                feature[k], category[k] = way.feature[at, t], way.category[at, t]
-                low[k], high[k] = way.low[at, t], way.high[at, t]
-                missing[k], cover[k] = way.missing[at, t], way.cover[at, t]
-                k += 1
-            continue
-        stack[top], stack[top + 1] = tree.right[node], tree.left[node]
-        for i in (top, top + 1):
-            level[i], parent[i] = at + 1, node
-        top += 2
-    return leaf, lengths, feature[:k], low[:k], high[:k], missing[:k], category[:k], cover[:k]
+    return nodes, root
+
+
+def _walk(
+    nodes: Tree, root: np.ndarray, left_sets: np.ndarray, passing: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return number of tests of each leaf, left leaves first, the tests, values, groups; write the sets that pass."""
+    level, count, ways = root, np.zeros(len(root), np.int64), np.zeros((len(root), 0), _TEST)
+    levels, lengths, tests = [], [], []
+    while len(level):
+        ends = nodes.left[level] < 0
+        levels.append(level)
+        lengths.append(count[ends])
+        tests.append(ways[ends][np.arange(ways.shape[1]) < count[ends][:, None]])
+        up = np.repeat(level[~ends], 2)
+        count, ways = np.repeat(count[~ends], 2), np.repeat(ways[~ends], 2, axis=0)
+        level = np.where(np.arange(len(up)) % 2 == 0, nodes.left[up], nodes.right[up])
+        if count.max(initial=0) == ways.shape[1]:
+            ways = np.concatenate([ways, np.full((len(ways), 1), _NO_TEST)], axis=1)
+        count += _step(ways, count, up, level, nodes, left_sets, passing)
+    leaf = np.concatenate([level[nodes.left[level] < 0] for level in levels])
+    order = np.argsort(_places(nodes, levels)[leaf])
+    length = np.concatenate(lengths)
+    begin, ordered = np.cumsum(length) - length, length[order]
+    own = np.repeat(begin[order] - (np.cumsum(ordered) - ordered), ordered) + np.arange(ordered.sum())
+    return ordered, np.concatenate(tests)[own], nodes.value[leaf[order]], nodes.group[leaf[order]]
+
+
+def _step(
+    ways: np.ndarray, count: np.ndarray, up: np.ndarray, level: np.ndarray, nodes: Tree, left_sets: np.ndarray,
+    passing: np.ndarray,
+) -> np.ndarray:  # fmt: skip
+    """Add the tests of the nodes `up` to the ways to their children `level`; return whether their feature is new."""
+    rows = np.arange(len(level))
+    same = ways["feature"] == nodes.feature[up][:, None]
+    new = ~same.any(axis=1)
+    at = np.where(new, count, same.argmax(axis=1))
+    test = ways[rows, at]
+    goes_left = nodes.left[up] == level
+    test["feature"] = nodes.feature[up]
+    test["missing"] &= nodes.missing_left[up] == goes_left
+    weight = nodes.weight[up]
+    test["cover"] *= np.divide(nodes.weight[level], weight, out=np.zeros(len(up)), where=weight > 0)
+    category, threshold = nodes.category[up], nodes.threshold[up]
+    number = category < 0
+    test["high"] = np.where(number & goes_left, np.minimum(test["high"], threshold), test["high"])
+    test["low"] = np.where(number & ~goes_left, np.maximum(test["low"], threshold), test["low"])
+    if not number.all():
+        category, goes_left, before = category[~number], goes_left[~number], test["category"][~number]
+        own = 2 * category + ~goes_left
+        listed = left_sets[category] == goes_left[:, None]
+        passing[own] = listed & ((before < 0)[:, None] | passing[before])
+        test["category"][~number] = own
+    ways[rows, at] = test
+    return np.asarray(new)
+
+
+def _places(nodes: Tree, levels: list[np.ndarray]) -> np.ndarray:
+    """Return for each leaf how many leaves are left of it, those of all trees before included."""
+    parents = [level[nodes.left[level] >= 0] for level in levels]
+    leaves = np.ones(len(nodes.left), dtype=np.int64)
+    for node in reversed(parents):
+        leaves[node] = leaves[nodes.left[node]] + leaves[nodes.right[node]]
+    place = np.zeros(len(nodes.left), dtype=np.int64)
+    place[levels[0]] = np.cumsum(leaves[levels[0]]) - leaves[levels[0]]
+    for node in parents:
+        place[nodes.left[node]] = place[node]
+        place[nodes.right[node]] = place[node] + leaves[nodes.left[node]]
+    return place
