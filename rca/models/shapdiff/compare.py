@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from rca.errors import InputError
-from rca.models.shapdiff.noise import Noise, row_noise, same_row_noise
-from rca.models.shapdiff.refits import Refits, Summary, explained, sizes, summary
+from rca.models.shapdiff.noise import Noise, check_groups, check_pair, row_noise, same_row_noise
+from rca.models.shapdiff.refits import Refits, Summary, check_refits, explained, sizes, summary
 from rca.models.shapdiff.training import training_noise
 from rca.records import Attribution
 
-__all__ = ["compare", "compare_both"]
+__all__ = ["check_given", "compare", "compare_both"]
 
 UNKNOWN = "training noise not measured"
 
@@ -106,7 +107,8 @@ def compare(
     amount      2.0    4.0         2.0  training noise not measured
     age         0.5    0.5         0.0  training noise not measured
     """
-    _check_alpha(alpha)
+    check_given(alpha, before=before, after=after)
+    refits = check_refits(refits)
     _check_pair(before, after)
     rng = np.random.default_rng(0) if rng is None else rng
     same_model, same_rows = before.model_id == after.model_id, before.rows_id == after.rows_id
@@ -115,13 +117,13 @@ def compare(
             "both the model and the rows differ, so no difference can be laid to either: hold one fixed "
             "(both models on one holdout, or one model on both windows), or split it by compare_both"
         )
-    if same_model and (callable(refits) or len(refits)):
+    if same_model and refits != ():
         raise InputError("refits were given for one model; they are wanted only for two models")
     one, two = sizes(before), sizes(after)
     if not same_rows:
-        noise, source = row_noise(one, two, _two_groups(groups, one, two), rng), "rows"
+        noise, source = row_noise(one, two, check_pair(groups, len(one), len(two)), rng), "rows"
     elif same_model:
-        noise, source = same_row_noise(two - one, _one_group(groups, one)), "rows"
+        noise, source = same_row_noise(two - one, check_groups(groups, len(one))), "rows"
         noise = Noise(noise.low, noise.high, np.ones(one.shape[1]))
     else:
         again = explained(
@@ -129,7 +131,7 @@ def compare(
             background=background, n_refits=n_refits, rng=rng, progress=progress,
         )  # fmt: skip
         pair = summary([before]), summary([after])
-        noise, source = _model_noise(two - one, *pair, again, _one_group(groups, one))
+        noise, source = _model_noise(two - one, *pair, again, check_groups(groups, len(one)))
     moved = _moved(before, after) if same_rows else np.full(one.shape[1], np.nan)
     return _table(_features(before), one.mean(axis=0), two.mean(axis=0), moved, noise, source, alpha)
 
@@ -200,15 +202,18 @@ def compare_both(
     >>> table.set_index("part")["difference"].to_dict()
     {'model': 3.0, 'rows': 2.0}
     """
-    _check_alpha(alpha)
+    check_given(alpha, before=before, after=after)
+    refits = check_refits(refits)
     _check_crossed(before, after, crossed)
     rng = np.random.default_rng(0) if rng is None else rng
     old_before, new_after, old_after, new_before = (sizes(one) for one in (before, after, *crossed))
-    names, pair = _features(before), _two_groups(groups, old_before, old_after)
+    names, pair = _features(before), check_pair(groups, len(old_before), len(old_after))
     # Rows of the shorter window count more: each window has half of the weight.
     share = len(old_before) / len(old_after)
     change = np.vstack([(new_before - old_before) * (1 + 1 / share) / 2, (new_after - old_after) * (1 + share) / 2])
     old, new = summary([before, crossed[0]]), summary([crossed[1], after])
+    if rows is not None and (not isinstance(rows, Sequence) or len(rows) != 2):
+        raise InputError("rows is no pair; (rows before, rows after) is wanted")
     again = explained(
         refits, [before, crossed[0]], rows, background=background, n_refits=n_refits, rng=rng, progress=progress
     )
@@ -279,9 +284,24 @@ def _features(attribution: Attribution) -> list[Any]:
     return list(attribution.columns)
 
 
-def _check_alpha(alpha: float) -> None:
-    if not 0 < alpha < 1:
-        raise InputError(f"alpha is {alpha}; a share between 0 and 1 is wanted")
+def check_given(alpha: float, **attributions: Attribution) -> None:
+    """Raise if `alpha` is no chance, or one of `attributions` is not what `explain` returns.
+
+    Examples
+    --------
+    >>> check_given(0.03, before=pd.DataFrame())
+    Traceback (most recent call last):
+    rca.errors.InputError: before is a DataFrame; an Attribution is wanted, from rca.shapdiff.explain or
+    Attribution.from_frame
+    """
+    if not isinstance(alpha, Real) or not 0 < alpha < 1:
+        raise InputError(f"alpha is {alpha!r}; a share between 0 and 1 is wanted")
+    for name, given in attributions.items():
+        if not isinstance(given, Attribution):
+            raise InputError(
+                f"{name} is a {type(given).__name__}; an Attribution is wanted, from rca.shapdiff.explain or "
+                "Attribution.from_frame"
+            )
 
 
 def _check_pair(before: Attribution, after: Attribution) -> None:
@@ -322,6 +342,9 @@ def _named(classes: tuple[Any, ...]) -> str:
 
 
 def _check_crossed(before: Attribution, after: Attribution, crossed: Sequence[Attribution]) -> None:
+    if not isinstance(crossed, Sequence) or len(crossed) != 2:
+        raise InputError("crossed is no pair; (before on the rows after, after on the rows before) is wanted")
+    check_given(0.5, **{f"crossed[{place}]": one for place, one in enumerate(crossed)})
     if before.model_id == after.model_id or before.rows_id == after.rows_id:
         same = "model" if before.model_id == after.model_id else "rows"
         raise InputError(f"before and after have the same {same}; compare is wanted")
@@ -332,27 +355,6 @@ def _check_crossed(before: Attribution, after: Attribution, crossed: Sequence[At
             raise InputError(f"crossed[{place}] is not the {what}; (before on after, after on before) is wanted")
         _check_pair(model, crossed[place])
     _check_pair(before, crossed[1])
-
-
-def _one_group(groups: Any, rows: np.ndarray) -> np.ndarray | None:
-    if groups is None:
-        return None
-    if len(groups) != len(rows):
-        raise InputError(f"groups has {len(groups):,} values for {len(rows):,} rows")
-    return np.asarray(groups)
-
-
-def _two_groups(groups: Any, before: np.ndarray, after: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-    if groups is None:
-        return None
-    if len(groups) != 2:
-        raise InputError("groups is no pair; with two windows one array for before and one for after is wanted")
-    lengths = (len(groups[0]), len(groups[1]))
-    if lengths != (len(before), len(after)):
-        raise InputError(
-            f"groups has {lengths[0]:,} and {lengths[1]:,} values for {len(before):,} and {len(after):,} rows"
-        )
-    return np.asarray(groups[0]), np.asarray(groups[1])
 
 
 def _share(means: np.ndarray) -> np.ndarray:
