@@ -239,6 +239,12 @@ def test_a_feature_that_no_model_uses_has_no_difference_and_no_noise():
     table = compare(trained("may"), trained("june"), refits=[trained("may") for _ in range(5)])
     assert table.loc[5, ["before", "after", "difference", "low", "high"]].tolist() == [0] * 5
     assert table.loc[5, "p_adjusted"] == 1 and (table.loc[:4, "low"] < table.loc[:4, "high"]).all()
+    tiny = [1e-15 if model == "june" else 1e-17 for model in ("may", "june")]
+    before, after = (
+        attribution(rng.normal(size=(30, 6)) * [1, 1, 1, 1, 1, size], "x" * k) for k, size in enumerate(tiny)
+    )
+    refits = [attribution(rng.normal(size=(30, 6)) * [1, 1, 1, 1, 1, 1e-17]) for _ in range(5)]
+    assert compare(before, after, refits=refits).loc[5, "p_adjusted"] == 1
 
 
 def test_a_variance_of_zero_gives_way_to_the_prior():
