@@ -10,15 +10,17 @@ from sklearn import ensemble, linear_model, model_selection, neighbors, pipeline
 
 from rca.errors import InputError
 from rca.models.shapdiff import by_cohort, compare, compare_both, explain, retrain
+from rca.models.shapdiff.align import same_rows
 from rca.models.shapdiff.noise import _step_down, _windows, row_noise
 from rca.models.shapdiff.refits import Summary, sizes, summary
 from rca.models.shapdiff.training import _distance, _holm, _moderated, _trigamma_inverse, training_noise
+from rca.plots import shapdiff_beeswarm
 from rca.plots.shapdiff import shapdiff
 from rca.records import Attribution
 
 COLUMNS = [
     "rank", "before", "after", "difference", "low", "high", "moved", "share_before", "share_after", "p_adjusted",
-    "flagged", "noise_source",
+    "flagged", "noise_source", "taken_by",
 ]  # fmt: skip
 
 
@@ -525,6 +527,83 @@ def test_contributions_to_several_classes_are_added_up():
     index, columns = pd.RangeIndex(2), pd.Index(["a", "b", "c"])
     made = Attribution(values, np.zeros(2), index, columns, "margin", "linear", "model", "rows", 0.0, ("x", "y"))
     np.testing.assert_allclose(sizes(made), [[1, 5, 9], [13, 17, 21]])
+
+
+# ---- models that take other features
+
+
+def release(rows=None):
+    """A model and the next one, which takes one more feature, one less, and the others in another order."""
+    rng = generator(40)
+    made = pd.DataFrame(rng.normal(size=(300, 4)), columns=["old", "a", "b", "new"])
+    label = (made.eval("a - b + new + 0.3 * old") + rng.normal(size=300) > 0).astype(int)
+    before = linear_model.LogisticRegression().fit(made[["old", "a", "b"]], label)
+    after = linear_model.LogisticRegression().fit(made[["b", "new", "a"]], label)
+    return made, label, before, after
+
+
+def test_a_model_with_one_more_feature_and_one_less_is_compared_over_all():
+    made, label, old, new = release()
+    holdout, usual = made.tail(60), made.head(40)
+    names = {old: ["old", "a", "b"], new: ["b", "new", "a"]}
+    before, after = (explain(model, holdout[names[model]], background=usual[names[model]]) for model in (old, new))
+    train = retrain(old, made[names[old]], label)
+    options = {"rows": holdout[names[old]], "background": usual[names[old]], "n_refits": 6}
+    table = compare(before, after, refits=train, **options)
+    assert table["taken_by"].to_dict() == {"old": "before", "a": "both", "b": "both", "new": "after"}
+    # Contributions of a linear model: slope times distance from the mean of the background.
+    for side, model in (("before", old), ("after", new)):
+        slope = pd.Series(model.coef_[0], index=names[model]).reindex(made.columns, fill_value=0)
+        wanted = ((holdout - usual.mean()) * slope).abs().mean()
+        pd.testing.assert_series_equal(table[side], wanted[table.index], check_names=False)
+    assert set(table["noise_source"]) == {"training"} and table.loc["new", "flagged"]
+    cohorts = by_cohort(before, after, np.arange(60) % 2, refits=train, **options)
+    assert cohorts["taken_by"].xs("new", level="feature").tolist() == ["after"] * 2
+    np.testing.assert_allclose(cohorts["before"].groupby("feature").mean()[table.index], table["before"])
+    again = compare(explain(old, holdout[names[old]]), explain(new, holdout[names[new]]))
+    assert set(again["noise_source"]) == {"training noise not measured"}
+    gids = [label.get_gid() for label in shapdiff_beeswarm(before, after, features=list(table.index)).get_yticklabels()]
+    assert gids == list(table.index)
+
+
+def test_other_rows_labels_or_backgrounds_are_found_where_models_take_other_features():
+    made, label, old, new = release()
+    one, two = made[["old", "a", "b"]], made[["b", "new", "a"]]
+    before = explain(old, one.tail(60), background=one.head(40))
+    for rows, background, message in (
+        (two[100:160], two.head(40), "both the model and the rows differ"),
+        (two.tail(60).assign(a=0.0), two.head(40), "both the model and the rows differ"),
+        (two.tail(60).reset_index(drop=True), two.head(40), "both the model and the rows differ"),
+        (two.tail(60), two.head(41), "against background"),
+    ):
+        with pytest.raises(InputError, match=message):
+            compare(before, explain(new, rows, background=background))
+    loss = explain(old, one.tail(60), background=one.head(40), output="loss", y=label.tail(60))
+    for labels, fits in ((label.tail(60), True), (1 - label.tail(60), False)):
+        other = explain(new, two.tail(60), background=two.head(40), output="loss", y=labels)
+        assert same_rows(loss, other) == fits
+    nothing = linear_model.LogisticRegression().fit(made[["new"]], label)
+    with pytest.raises(InputError, match="before and after have different features: old, a, b, new"):
+        compare(before, explain(nothing, made[["new"]].tail(60), background=made[["new"]].head(40)))
+
+
+def test_both_at_once_is_split_where_models_take_other_features():
+    made, label, old, new = release()
+    sides = {(model, window): explain(model, made[names].iloc[some], background=made[names].head(40))
+             for model, names in ((old, ["old", "a", "b"]), (new, ["b", "new", "a"]))
+             for window, some in (("may", slice(100)), ("june", slice(100, 180)))}  # fmt: skip
+    crossed = sides[old, "june"], sides[new, "may"]
+    rows = tuple(made[["old", "a", "b"]].iloc[some] for some in (slice(100), slice(100, 180)))
+    train = retrain(old, made[["old", "a", "b"]], label)
+    options = {"refits": train, "rows": rows, "background": made[["old", "a", "b"]].head(40), "n_refits": 5}
+    table = compare_both(sides[old, "may"], sides[new, "june"], crossed=crossed, **options)
+    total = table.groupby(level=0)["difference"].sum()
+    size = {place: one.to_frame().abs().mean() for place, one in sides.items()}
+    wanted = size[new, "june"].reindex(made.columns, fill_value=0) - size[old, "may"].reindex(
+        made.columns, fill_value=0
+    )
+    pd.testing.assert_series_equal(total.sort_index(), wanted.sort_index(), check_names=False)
+    assert (table.loc["new", "taken_by"] == "after").all()
 
 
 # ---- both at once

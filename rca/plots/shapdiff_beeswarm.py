@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from rca.errors import InputError
+from rca.models.shapdiff.align import aligned
 from rca.plots.featureaxis import check_top, counted, head, name_rows, open_rows, scale
 from rca.plots.strips import MOST, ROW, drawn_rows, strips, unit, unknown_feature
 from rca.records import Attribution
@@ -28,7 +29,7 @@ def shapdiff_beeswarm(
     Parameters
     ----------
     before, after : Attribution
-        From `rca.shapdiff.explain`, in one unit and with the same features.
+        From `rca.shapdiff.explain`, in one unit; a feature that a model does not take contributes 0 to it.
     features : sequence of hashable, optional
         Which features, from the top, such as the index of the table from `rca.shapdiff.compare`; default those with
         the largest mean absolute SHAP on either side. Of a model of several classes a name means all its classes, a
@@ -69,7 +70,7 @@ def shapdiff_beeswarm(
     """
     words = unit(before, after)
     check_top(top)
-    one, two = before.to_frame(), after.to_frame()
+    one, two = (attribution.to_frame() for attribution in aligned(before, after))
     if list(one.columns) != list(two.columns):
         raise InputError("before and after have different features, or another order of them")
     if features is None:

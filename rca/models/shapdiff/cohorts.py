@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from rca.errors import InputError
+from rca.models.shapdiff.align import aligned, same_rows
 from rca.models.shapdiff.compare import check_given, compare
 from rca.models.shapdiff.noise import check_pair, units
 from rca.models.shapdiff.refits import Refits, check_refits, each
@@ -97,7 +98,7 @@ def by_cohort(
     """
     check_given(alpha, before=before, after=after)
     refits = check_refits(refits)
-    same = before.rows_id == after.rows_id
+    same = same_rows(before, after)
     masks = _masks(before, after, cohorts, cohorts_after)
     unit = _units(groups, before, after)
     wanted = [name for name, pair in masks.items() if _enough(pair, unit)]
@@ -108,6 +109,7 @@ def by_cohort(
             background=background, n_refits=n_refits, rng=rng or np.random.default_rng(0), progress=progress,
         )  # fmt: skip
         known = [one for (one,) in again]
+    before, after, *known = aligned(before, after, *known)
     tables = {}
     for name, (first, second) in masks.items():
         sides = part(before, first), part(after, second)
@@ -139,7 +141,8 @@ def part(attribution: Attribution, mask: np.ndarray) -> Attribution:
        amount
     1     2.0
     """
-    digest = hashlib.sha256(attribution.rows_id.encode() + np.packbits(mask).tobytes()).hexdigest()
+    some = np.packbits(mask).tobytes()
+    ids = [one and hashlib.sha256(one.encode() + some).hexdigest() for one in attribution.column_ids]
     by_row = np.ndim(attribution.base_values) and attribution.output == "loss"
     return dataclasses.replace(
         attribution,
@@ -148,7 +151,8 @@ def part(attribution: Attribution, mask: np.ndarray) -> Attribution:
         index=attribution.index[mask],
         error=None if attribution.error is None else attribution.error[mask],
         tokens=None,
-        rows_id=digest,
+        rows_id=hashlib.sha256(attribution.rows_id.encode() + some).hexdigest(),
+        column_ids=tuple(ids),
     )
 
 
@@ -156,7 +160,7 @@ def _masks(
     before: Attribution, after: Attribution, cohorts: Any, cohorts_after: Any
 ) -> dict[Any, tuple[np.ndarray, np.ndarray]]:
     """Return which rows before and after belong to each cohort."""
-    same = before.rows_id == after.rows_id
+    same = same_rows(before, after)
     if same and cohorts_after is not None:
         raise InputError("both attributions are of the same rows: give their cohorts once")
     if not same and cohorts_after is None:
@@ -183,7 +187,7 @@ def _units(groups: Any, before: Attribution, after: Attribution) -> tuple[np.nda
     """Return the unit of each row on both sides."""
     if groups is None:
         return None
-    given = (groups, groups) if before.rows_id == after.rows_id else groups
+    given = (groups, groups) if same_rows(before, after) else groups
     pair = check_pair(given, len(before.index), len(after.index))
     for side in pair or ():
         units(side)

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from rca.errors import InputError
+from rca.models.shapdiff.align import aligned, taken, widened
 from rca.models.shapdiff.noise import Noise, check_groups, check_pair, row_noise, same_row_noise
 from rca.models.shapdiff.refits import Refits, Summary, check_refits, explained, sizes, summary
 from rca.models.shapdiff.training import training_noise
@@ -44,7 +45,8 @@ def compare(
     Parameters
     ----------
     before, after : Attribution
-        Results of `explain`, in the same unit and with the same features.
+        Results of `explain`, in the same unit. Two models may take other features, or the same in another order;
+        their rows are the same if their index and the columns that both models take are.
     alpha : float, default 0.03
         Chance that any feature at all is flagged when nothing changed.
     refits : callable or sequence, optional
@@ -52,7 +54,7 @@ def compare(
         ``rng -> fitted model`` (`retrain` makes one that draws bootstrap samples), or a sequence of at least four
         fitted models, both to be explained on `rows`; or of at least four results of `explain` on the same rows.
     rows : DataFrame, optional
-        The rows that were explained, wanted when `refits` are not explained yet.
+        The rows on which `before` was explained, wanted when `refits` are not explained yet.
     background : DataFrame, optional
         The background that was used, for the same.
     n_refits : int, default 20
@@ -67,7 +69,7 @@ def compare(
 
     Returns
     -------
-    DataFrame, shape (n_features, 12)
+    DataFrame, shape (n_features, 13)
         Indexed by ``feature``, flagged ones first, then by largest absolute difference, ties by name; against refits
         smaller p-values stand before larger differences. Columns:
         ``rank`` (ties share the worst), ``before``, ``after`` (mean absolute SHAP, added up over classes),
@@ -76,7 +78,8 @@ def compare(
         ``share_after`` (of all features), ``p_adjusted`` (for all features together; NaN when training noise was not
         measured), ``flagged`` (boolean, NA likewise), ``noise_source`` (``"rows"``,
         ``"training"`` or ``"training noise not measured"``; in the last case the interval covers the choice of rows
-        only).
+        only), ``taken_by`` (``"both"`` models, or ``"before"`` or ``"after"`` alone: a feature that a model does not
+        take contributes 0 to it).
 
     Raises
     ------
@@ -108,7 +111,8 @@ def compare(
     age         0.5    0.5         0.0  training noise not measured
     """
     check_given(alpha, before=before, after=after)
-    refits = check_refits(refits)
+    refits, trained = check_refits(refits), before
+    before, after = aligned(before, after)
     _check_pair(before, after)
     rng = np.random.default_rng(0) if rng is None else rng
     same_model, same_rows = before.model_id == after.model_id, before.rows_id == after.rows_id
@@ -127,13 +131,15 @@ def compare(
         noise = Noise(noise.low, noise.high, np.ones(one.shape[1]))
     else:
         again = explained(
-            refits, [before], None if rows is None else [rows],
+            refits, [trained], None if rows is None else [rows],
             background=background, n_refits=n_refits, rng=rng, progress=progress,
         )  # fmt: skip
         pair = summary([before]), summary([after])
+        again = widened(again, trained.columns, before.columns)
         noise, source = _model_noise(two - one, *pair, again, check_groups(groups, len(one)))
     moved = _moved(before, after) if same_rows else np.full(one.shape[1], np.nan)
-    return _table(_features(before), one.mean(axis=0), two.mean(axis=0), moved, noise, source, alpha)
+    table = _table(_features(before), one.mean(axis=0), two.mean(axis=0), moved, noise, source, alpha)
+    return _with_takers(table, before, after)
 
 
 def compare_both(
@@ -177,7 +183,7 @@ def compare_both(
 
     Returns
     -------
-    DataFrame, shape (2 * n_features, 13)
+    DataFrame, shape (2 * n_features, 14)
         As from `compare`, with a first column ``part``: ``"model"``, then ``"rows"``, each ranked by itself.
         ``before`` and ``after`` of the part ``model`` are the means of each model over both windows, those of the
         part ``rows`` the means of each window over both models. ``table[table["part"] == "model"]`` can be drawn like
@@ -203,7 +209,11 @@ def compare_both(
     {'model': 3.0, 'rows': 2.0}
     """
     check_given(alpha, before=before, after=after)
+    _check_two(crossed)
     refits = check_refits(refits)
+    trained = [before, crossed[0]]
+    before, after, *both = aligned(before, after, *crossed)
+    crossed = both[0], both[1]
     _check_crossed(before, after, crossed)
     rng = np.random.default_rng(0) if rng is None else rng
     old_before, new_after, old_after, new_before = (sizes(one) for one in (before, after, *crossed))
@@ -214,9 +224,8 @@ def compare_both(
     old, new = summary([before, crossed[0]]), summary([crossed[1], after])
     if rows is not None and (not isinstance(rows, Sequence) or len(rows) != 2):
         raise InputError("rows is no pair; (rows before, rows after) is wanted")
-    again = explained(
-        refits, [before, crossed[0]], rows, background=background, n_refits=n_refits, rng=rng, progress=progress
-    )
+    again = explained(refits, trained, rows, background=background, n_refits=n_refits, rng=rng, progress=progress)
+    again = widened(again, trained[0].columns, before.columns)
     units = None if pair is None else np.concatenate(pair)
     noise, source = _model_noise(change, old, new, again, units)
     parts = 1 if again is None else 2
@@ -228,7 +237,7 @@ def compare_both(
     window = _table(names, one.mean(axis=0), two.mean(axis=0), unpaired, noise.adjusted(parts), "rows", alpha)
     table = pd.concat([model, window])
     table.insert(0, "part", np.repeat(["model", "rows"], len(names)))
-    return table
+    return _with_takers(table, before, after)
 
 
 def _model_noise(
@@ -278,6 +287,12 @@ def _table(
     table.insert(0, "rank", [sum(other <= place for other in places) for place in places])
     order = sorted(range(len(names)), key=lambda place: (*places[place], str(names[place])))
     return table.iloc[order]
+
+
+def _with_takers(table: pd.DataFrame, before: Attribution, after: Attribution) -> pd.DataFrame:
+    known = np.select([taken(before) & taken(after), taken(before)], ["both", "before"], "after")
+    table["taken_by"] = pd.Series(known, index=_features(before)).reindex(table.index).to_numpy()
+    return table
 
 
 def _features(attribution: Attribution) -> list[Any]:
@@ -341,10 +356,13 @@ def _named(classes: tuple[Any, ...]) -> str:
     return ", ".join(map(repr, classes)) if classes else "of a single output"
 
 
-def _check_crossed(before: Attribution, after: Attribution, crossed: Sequence[Attribution]) -> None:
+def _check_two(crossed: Any) -> None:
     if not isinstance(crossed, Sequence) or len(crossed) != 2:
         raise InputError("crossed is no pair; (before on the rows after, after on the rows before) is wanted")
     check_given(0.5, **{f"crossed[{place}]": one for place, one in enumerate(crossed)})
+
+
+def _check_crossed(before: Attribution, after: Attribution, crossed: Sequence[Attribution]) -> None:
     if before.model_id == after.model_id or before.rows_id == after.rows_id:
         same = "model" if before.model_id == after.model_id else "rows"
         raise InputError(f"before and after have the same {same}; compare is wanted")
