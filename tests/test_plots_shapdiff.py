@@ -621,7 +621,9 @@ def test_both_parts_are_drawn_whichever_is_larger_and_the_title_counts_both():
         drawn = [label.get_gid().split(" · ")[0] for label in axes.get_yticklabels()]
         assert abs(drawn.count("model") - drawn.count("rows")) <= 1 and drawn == sorted(drawn)
         title = " ".join(axes.get_title("left").split())
-        assert title.startswith(f"{len(drawn)} of 100 pairs of part and feature, 15 flagged in all (model 0, rows 15);")
+        assert title.startswith(
+            f"{len(drawn)} of 100 pairs of part and feature, 15 flagged in all (model not measured, rows 15);"
+        )
     assert axes.get_yticklabels()[-1].get_fontweight() == "bold"
     few = pd.concat([compared(SHORT[:2]).assign(part="model"), compared(SHORT).assign(part="rows")])
     assert [label.get_gid()[:3] for label in shapdiff(few, top=6).get_yticklabels()] == ["mod"] * 2 + ["row"] * 4

@@ -149,6 +149,7 @@ def _title(table: pd.DataFrame, drawn: pd.DataFrame) -> str:
         return f"{count}; {_unknown(table)}: none can be flagged"
     of_parts = ""
     if of == "part":
-        by_part = table["flagged"].fillna(False).groupby(table["part"], sort=False).sum()
-        of_parts = f" ({', '.join(f'{part} {number}' for part, number in by_part.items())})"
+        by_part = table["flagged"].groupby(table["part"], sort=False).sum(min_count=1)
+        of_parts = ", ".join(f"{part} {'not measured' if pd.isna(flag) else flag}" for part, flag in by_part.items())
+        of_parts = f" ({of_parts})"
     return f"{count}, {flags} flagged in all{of_parts}; noise: {', '.join(sources)}"
