@@ -143,6 +143,9 @@ class Attribution:
     background_id : str
         Hash of the rows that stood for "unknown", or ``"path-dependent"`` where the tree's own nodes did; ``""`` where
         that is not known. Attributions of two backgrounds cannot be compared.
+    column_ids, background_ids : tuple of str
+        Hash of each column of the rows (for losses with their labels) and of the background, by which attributions of
+        models with other features are compared; empty where they are not known.
     """
 
     values: np.ndarray
@@ -159,6 +162,8 @@ class Attribution:
     notes: tuple[str, ...] = ()
     tokens: pd.DataFrame | None = None
     background_id: str = ""
+    column_ids: tuple[str, ...] = ()
+    background_ids: tuple[str, ...] = ()
 
     @classmethod
     def from_frame(cls, values: pd.DataFrame, base: float, *, output: str, model_id: str, rows_id: str) -> Attribution:

@@ -1,6 +1,6 @@
+import dataclasses
 import io
 from itertools import pairwise
-from types import SimpleNamespace
 
 import matplotlib.style
 import numpy as np
@@ -11,7 +11,9 @@ from matplotlib.figure import Figure
 
 from rca import plots
 from rca.errors import InputError, UnknownName
+from rca.models.shapdiff import compare
 from rca.plots import shapdiff, shapdiff_beeswarm, shapdiff_dependence, shapdiff_loss, shapdiff_suspects, sheet
+from rca.records import Attribution
 
 LONG = [
     f"transactions_of_the_last_{n}_days_by_merchant_category_in_minor_units_of_the_account_currency_v1"
@@ -42,7 +44,13 @@ def compared(names, *, known=True, before=None, after=None):
 
 
 def attribution(values, output="margin"):
-    return SimpleNamespace(to_frame=lambda: values, output=output)
+    """Contributions as `explain` returns them; columns of two levels are of several classes."""
+    if values.columns.nlevels == 1:
+        return Attribution.from_frame(values, 0.0, output=output, model_id="may", rows_id="holdout")
+    kinds, names = (list(dict.fromkeys(values.columns.get_level_values(level))) for level in (0, 1))
+    cube = values.to_numpy().reshape(len(values), len(kinds), len(names)).transpose(0, 2, 1)
+    base, columns = np.zeros(len(kinds)), pd.Index(names)
+    return Attribution(cube, base, values.index, columns, output, "linear", "may", "holdout", 0.0, tuple(kinds))
 
 
 def explained(names, rows=120, **changed):
@@ -89,6 +97,14 @@ def missing_and_extreme():
     x.loc[::7, "age"] = np.nan
     x.loc[1, "age"] = 1e6
     return before, after, x, "age"
+
+
+def times(step="7h", gaps=True, zone="UTC"):
+    seen = pd.Series(pd.Timestamp("2025-02-27", tz=zone) + np.arange(60) * pd.Timedelta(step), name="seen")
+    if gaps:
+        seen.iloc[::9] = pd.NaT
+    one = pd.DataFrame({"seen": np.linspace(-1, 1, 60)})
+    return attribution(one), attribution(-one), seen.to_frame()
 
 
 def classes(rows=60):
@@ -144,6 +160,8 @@ PICTURES = {
     "suspects, 3 features": lambda ax: shapdiff_suspects(suspected(SHORT[:3]), ax=ax),
     "suspects, 50 long names": lambda ax: shapdiff_suspects(suspected(LONG), ax=ax, top=50),
     "suspects, 6 measures": lambda ax: shapdiff_suspects(suspected(LONG[:15], [*"abcde", "some_long_measure"]), ax=ax),
+    "dependence, times": lambda ax: shapdiff_dependence(*times(), "seen", ax=ax),
+    "dependence, times, all one": lambda ax: shapdiff_dependence(*times(step="0s", gaps=False), "seen", ax=ax),
     "suspects, one": lambda ax: shapdiff_suspects(suspected(SHORT[:1]), ax=ax),
 }
 
@@ -157,7 +175,15 @@ def written(axes):
         for tick in axes.xaxis.get_major_ticks()
         if low <= tick.get_loc() <= high
     ]
-    ticks = [*axes.get_yticklabels(), *shown]
+    low, high = sorted(axes.get_ylim())
+    ticks = [
+        *(
+            label
+            for place, label in zip(axes.get_yticks(), axes.get_yticklabels(), strict=True)
+            if low <= place <= high
+        ),
+        *shown,
+    ]
     others = [
         *axes.texts,
         axes.xaxis.label,
@@ -227,7 +253,9 @@ def test_cohorts_and_parts_stand_before_the_names_and_in_the_title():
     assert axes.get_title("left").startswith("9 pairs of cohort and feature")
     assert [line.get_label() for line in axes.get_lines() if line.get_marker() == "^"] == ["after, noise not measured"]
     axes = shapdiff(parts(), top=5)
-    assert [label.get_text() for label in axes.get_yticklabels()][3:] == ["model · f3", "rows · f0"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == [
+        "model · f0", "model · f1", "model · f2", "rows · f0", "rows · f1"
+    ]  # fmt: skip
     assert axes.get_title("left").startswith("5 of 8 pairs of part and feature")
     axes = shapdiff(parts().query("part == 'rows'"))
     assert axes.get_yticklabels()[0].get_text() == "f0" and axes.get_title("left").startswith("4 features,")
@@ -241,7 +269,7 @@ def test_of_several_classes_the_dependence_is_of_one():
     np.testing.assert_allclose(sorted(zip(*lines["after"].get_data(), strict=True)), wanted)
     assert axes.get_xlabel() == "age (its own unit)" and "class fraud" in axes.get_ylabel().replace("\n", " ")
     assert "class fraud" in shapdiff_dependence(before, after, rows, ("fraud", "kind")).get_xlabel().replace("\n", " ")
-    with pytest.raises(UnknownName, match=r"'age': there are several classes; a pair \(class, column\) is wanted"):
+    with pytest.raises(UnknownName, match=r"'age': there are several classes; wanted is one of \('fraud', 'age'\), "):
         shapdiff_dependence(before, after, rows, "age")
     with pytest.raises(UnknownName, match="did you mean 'fraud · age'"):
         shapdiff_dependence(before, after, rows, ("frued", "age"))
@@ -380,7 +408,7 @@ def test_attributions_that_do_not_fit_are_refused():
         shapdiff_beeswarm(values, values, features=["amuont"])
 
 
-@pytest.mark.parametrize(("output", "words"), [("margin", "log-odds"), ("probability", "probability"),
+@pytest.mark.parametrize(("output", "words"), [("margin", "the model's margin"), ("probability", "probability"),
                                                ("prediction", "unit of the target"), ("loss", "unit of the loss")])  # fmt: skip
 def test_the_axis_names_the_unit(output, words):
     values = attribution(pd.DataFrame({"a": [1.0, 2.0]}), output)
@@ -567,6 +595,131 @@ def test_classes_of_several_have_their_name_in_the_label():
     values = pd.DataFrame({("fraud", "amount"): [1.0, 2.0], ("none", "amount"): [0.1, 0.2]})
     axes = shapdiff_beeswarm(attribution(values), attribution(values))
     assert [label.get_text() for label in axes.get_yticklabels()] == ["fraud · amount", "none · amount"]
+
+
+def test_a_plain_name_means_all_classes_in_the_beeswarm_and_none_in_the_dependence():
+    before, after, rows = classes()
+    axes = shapdiff_beeswarm(before, after, features=["kind", ("fraud", "age")])
+    gids = [label.get_gid() for label in axes.get_yticklabels()]
+    assert gids == ["fraud · kind", f"{LONG[0]} · kind", "fraud · age"]
+    x, _ = beeswarm_points(axes, "after, below the line", 1)
+    np.testing.assert_array_equal(np.sort(x), np.sort(after.to_frame()[LONG[0], "kind"]))
+    table = compare(before, dataclasses.replace(after, model_id="june"))
+    axes = shapdiff_beeswarm(before, after, features=list(table.index), top=4)
+    assert axes.get_title("left").startswith("4 of 6 pairs of class and feature")
+    for name, near in (("kid", "'kind'"), ("fraud", "fraud · age"), (("none", "kind"), "kind")):
+        with pytest.raises(UnknownName, match=f"unknown feature .*{near}"):
+            shapdiff_beeswarm(before, after, features=[name])
+    with pytest.raises(UnknownName, match="unknown feature 'kid'; did you mean 'kind'"):
+        shapdiff_dependence(before, after, rows, "kid")
+
+
+def test_both_parts_are_drawn_whichever_is_larger_and_the_title_counts_both():
+    flagged = compared(SHORT, before=[1] * 50, after=[3] * 15 + [1] * 35)
+    table = pd.concat([compared(SHORT, known=False).assign(part="model"), flagged.assign(part="rows")])
+    for axes in (shapdiff(table), shapdiff(table, ax=Figure(layout="constrained", figsize=(7, 5)).subplots())):
+        drawn = [label.get_gid().split(" · ")[0] for label in axes.get_yticklabels()]
+        assert abs(drawn.count("model") - drawn.count("rows")) <= 1 and drawn == sorted(drawn)
+        title = " ".join(axes.get_title("left").split())
+        assert title.startswith(
+            f"{len(drawn)} of 100 pairs of part and feature, 15 flagged in all (model not measured, rows 15);"
+        )
+    assert axes.get_yticklabels()[-1].get_fontweight() == "bold"
+    few = pd.concat([compared(SHORT[:2]).assign(part="model"), compared(SHORT).assign(part="rows")])
+    assert [label.get_gid()[:3] for label in shapdiff(few, top=6).get_yticklabels()] == ["mod"] * 2 + ["row"] * 4
+
+
+def test_cohorts_share_the_rows_and_the_title_says_of_how_many_none_is_drawn():
+    table = pd.concat({name: compared(SHORT[:4]) for name in "abcde"}, names=["cohort"])
+    gids = [label.get_gid() for label in shapdiff(table, top=7).get_yticklabels()]
+    assert gids == ["a · f0", "a · f1", "b · f0", "b · f1", "c · f0", "d · f0", "e · f0"]
+    assert (
+        shapdiff(table, top=3).get_title("left").startswith("3 of 20 pairs of cohort and feature (none of 2 cohorts)")
+    )
+    assert "none of" not in shapdiff(table, top=7).get_title("left")
+
+
+@pytest.mark.parametrize("dpi", [70, 100, 144])
+@pytest.mark.parametrize(("columns", "size"), [(1, (6, 4)), (2, (11, 4))])
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda ax: shapdiff(compared(LONG[:15]), ax=ax),
+        lambda ax: shapdiff(compared(LONG[:2], before=[1, 1], after=[5, 5]), ax=ax),
+        lambda ax: shapdiff_beeswarm(*explained(LONG[:15]), ax=ax),
+        lambda ax: shapdiff_suspects(suspected(LONG[:15]), ax=ax),
+        lambda ax: shapdiff_loss(losses(), ax=ax),
+        lambda ax: shapdiff_dependence(*category_rows(), ax=ax),
+    ],
+)
+def test_long_names_fit_beside_axes_without_a_layout_and_stay_distinct(draw, columns, size, dpi):
+    figure = Figure(figsize=size, dpi=dpi)
+    every = np.atleast_1d(figure.subplots(1, columns))
+    axes = draw(every[-1])
+    figure.draw_without_rendering()
+    left = every[-2].get_window_extent().x1 if columns > 1 else 0.0
+    labels = axes.get_yticklabels()
+    boxes = [label.get_window_extent() for label in labels]
+    assert all(box.x0 >= left for box in boxes)
+    assert all(not one.padded(-1).overlaps(two) for one, two in pairwise(boxes))
+    texts = [label.get_text() for label in labels]
+    assert len(set(texts)) == len(texts) and all(text.strip("…") for text in texts)
+
+
+@pytest.mark.parametrize("top", [-1, 0, "x", None, 1.5, True])
+def test_a_top_that_is_no_number_of_rows_is_refused(top):
+    for call in (
+        lambda: shapdiff(compared(SHORT[:3]), top=top),
+        lambda: shapdiff_beeswarm(*explained(SHORT[:3]), top=top),
+        lambda: shapdiff_suspects(suspected(SHORT[:3]), top=top),
+    ):
+        with pytest.raises(InputError, match=r"top is .*a whole number of at least 1"):
+            call()
+
+
+def test_tables_of_other_functions_are_refused_with_the_name_of_the_right_one():
+    table, split, ranks = compared(SHORT[:3]), losses(), suspected(SHORT[:3])
+    for call, words in (
+        (lambda: shapdiff(split), r"no column 'before', 'after', 'p_adjusted', .*; one from rca\.shapdiff\.compare"),
+        (lambda: shapdiff(table["before"]), r"table is a Series; a table from rca\.shapdiff\.compare"),
+        (lambda: shapdiff_loss(table), r"no column 'value'; one from rca\.shapdiff\.split_loss"),
+        (lambda: shapdiff_loss([split]), r"table is a list; a table from rca\.shapdiff\.split_loss"),
+        (lambda: shapdiff_suspects(table), r"has no measure: .* as from rca\.shapdiff\.suspects"),
+        (lambda: shapdiff_suspects(ranks["gain_rank"]), r"a table from rca\.shapdiff\.suspects"),
+        (lambda: shapdiff_beeswarm(table, table), r"before is a DataFrame; an Attribution from rca\.shapdiff\.explain"),
+        (lambda: shapdiff_dependence(ages()[0], table, table, "age"), r"after is a DataFrame; an Attribution"),
+        (lambda: shapdiff_dependence(*ages()[:2], None, "age"), "rows is neither a table nor a pair"),
+    ):
+        with pytest.raises(InputError, match=words):
+            call()
+
+
+@pytest.mark.parametrize(
+    ("zone", "said"), [("UTC", "seen (UTC)"), ("Europe/Berlin", "seen (UTC)"), (None, "seen (no time zone)")]
+)
+def test_times_have_an_axis_of_time_with_a_band_for_those_missing(zone, said):
+    before, after, rows = times(zone=zone)
+    axes = shapdiff_dependence(before, after, rows, "seen")
+    axes.figure.draw_without_rendering()
+    assert axes.get_xlabel() == said and len(axes.get_yticks()) < 20
+    x = np.asarray(next(line for line in axes.get_lines() if line.get_label() == "before").get_xdata())
+    ticks = dict(zip((label.get_text() for label in axes.get_xticklabels()), axes.get_xticks(), strict=True))
+    assert (x == ticks.pop("missing")).sum() == 7
+    since = (
+        rows["seen"].dropna().dt.tz_convert("UTC") if zone else rows["seen"].dropna().dt.tz_localize("UTC")
+    ) - pd.Timestamp(0, tz="UTC")
+    np.testing.assert_allclose(np.sort(x)[7:], since / pd.Timedelta("1D"))
+    assert len(ticks) >= 3
+    for text, place in ticks.items():
+        written = pd.Timestamp(" ".join(reversed(text.split("\n"))), tz="UTC") if "-" in text else None
+        assert written is None or (written - pd.Timestamp(0, tz="UTC")) / pd.Timedelta("1D") == pytest.approx(place)
+    later = rows.assign(seen=rows["seen"].dt.tz_localize("UTC" if zone is None else None))
+    with pytest.raises(InputError, match="only the times of one side have a zone"):
+        shapdiff_dependence(before, after, (rows, later), "seen")
+    nothing = rows.assign(seen=pd.Series(pd.NaT, index=rows.index, dtype=rows["seen"].dtype))
+    assert "missing" in [
+        label.get_text() for label in shapdiff_dependence(before, after, nothing, "seen").get_xticklabels()
+    ]
 
 
 def test_all_pictures_are_exported():

@@ -6,19 +6,21 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings, strategies as st
 from scipy import stats
-from sklearn import ensemble, linear_model, pipeline, preprocessing
+from sklearn import ensemble, linear_model, model_selection, neighbors, pipeline, preprocessing
 
 from rca.errors import InputError
-from rca.models.shapdiff import compare, compare_both, explain, retrain
+from rca.models.shapdiff import by_cohort, compare, compare_both, explain, retrain
+from rca.models.shapdiff.align import same_rows
 from rca.models.shapdiff.noise import _step_down, _windows, row_noise
 from rca.models.shapdiff.refits import Summary, sizes, summary
 from rca.models.shapdiff.training import _distance, _holm, _moderated, _trigamma_inverse, training_noise
+from rca.plots import shapdiff_beeswarm
 from rca.plots.shapdiff import shapdiff
 from rca.records import Attribution
 
 COLUMNS = [
     "rank", "before", "after", "difference", "low", "high", "moved", "share_before", "share_after", "p_adjusted",
-    "flagged", "noise_source",
+    "flagged", "noise_source", "taken_by",
 ]  # fmt: skip
 
 
@@ -226,6 +228,27 @@ def test_a_feature_that_no_refit_uses_has_the_noise_of_features_like_it():
     assert found.p_adjusted[6] > 0.5 and 0.1 < found.high[6] - found.low[6] < 2
 
 
+def test_a_feature_that_no_model_uses_has_no_difference_and_no_noise():
+    refits = np.column_stack([generator(13).normal(1, 0.2, size=(8, 6)), np.zeros(8), np.full(8, 1e-17)])
+    found = training_noise(*map(means_only, ([1.0] * 6 + [0.0, 1e-17], [1.0] * 6 + [0.0, 2e-17], refits)))
+    assert found.low[6] == found.high[6] == 0 and found.p_adjusted[6] == 1
+    assert abs(found.low[7]) < 1e-16 and found.p_adjusted[7] == 1
+    rng = generator(13)
+
+    def trained(model):
+        return attribution(rng.normal(size=(30, 6)) * [1, 1, 1, 1, 1, 0], model)
+
+    table = compare(trained("may"), trained("june"), refits=[trained("may") for _ in range(5)])
+    assert table.loc[5, ["before", "after", "difference", "low", "high"]].tolist() == [0] * 5
+    assert table.loc[5, "p_adjusted"] == 1 and (table.loc[:4, "low"] < table.loc[:4, "high"]).all()
+    tiny = [1e-15 if model == "june" else 1e-17 for model in ("may", "june")]
+    before, after = (
+        attribution(rng.normal(size=(30, 6)) * [1, 1, 1, 1, 1, size], "x" * k) for k, size in enumerate(tiny)
+    )
+    refits = [attribution(rng.normal(size=(30, 6)) * [1, 1, 1, 1, 1, 1e-17]) for _ in range(5)]
+    assert compare(before, after, refits=refits).loc[5, "p_adjusted"] == 1
+
+
 def test_a_variance_of_zero_gives_way_to_the_prior():
     variance = np.array([1e-4, 1e-2, 1.0, 3.0, 50.0, 0.0])
     moderated, _ = _moderated(variance, 7, np.ones(6))
@@ -373,11 +396,214 @@ def test_training_again_draws_rows_units_seeds_and_weights_and_leaves_the_model_
         retrain(model, rows, label[1:])
 
 
+def test_weights_reach_the_last_step_of_a_pipeline_or_of_a_search():
+    rows, label = world()
+    weight = np.where(rows["a"] > 0, 1.0, 1e-9)
+    for model in (logistic(), pipeline.make_pipeline(preprocessing.StandardScaler(), logistic())):
+        found = retrain(model, rows, label, sample_weight=weight)(generator(1))
+        some = generator(1).integers(0, 300, 300)
+        few = rows.iloc[some][weight[some] == 1]
+        scaled = (few - rows.iloc[some].mean()) / rows.iloc[some].std(ddof=0)
+        if model[-1].__class__.__name__ == "Pipeline":
+            scaled = found[:-1].transform(few)
+        own = linear_model.LogisticRegression().fit(np.asarray(scaled), label.iloc[some][weight[some] == 1])
+        last = found[-1] if hasattr(found[-1], "coef_") else found[-1][-1]
+        np.testing.assert_allclose(last.coef_, own.coef_, atol=1e-3)
+    search = model_selection.GridSearchCV(logistic(), {"logisticregression__C": [1.0]}, cv=2).fit(rows, label)
+    heavy = retrain(search, rows, label, sample_weight=weight)(generator(1)).best_estimator_
+    direct = retrain(logistic(), rows, label, sample_weight=weight)(generator(1))
+    np.testing.assert_allclose(heavy[-1].coef_, direct[-1].coef_)
+    with pytest.raises(InputError, match="sample_weight was given, and the fit of the KNeighborsClassifier takes none"):
+        retrain(pipeline.make_pipeline(neighbors.KNeighborsClassifier()), rows, label, sample_weight=weight)
+
+
+def test_what_cannot_be_trained_again_is_refused_before_the_first_refit():
+    rows, label = world()
+    model = linear_model.LogisticRegression()
+    with pytest.raises(InputError, match="X is a ndarray; a DataFrame is wanted"):
+        retrain(model, rows.to_numpy(), label)
+    with pytest.raises(InputError, match=r"a function cannot be cloned and fitted again: .*function rng -> fitted"):
+        retrain(lambda table: table, rows, label)
+    with pytest.raises(InputError, match="sample_weight has no values for 300 rows"):
+        retrain(model, rows, label, sample_weight=1.0)
+    with pytest.raises(InputError, match="groups has no value in row 299"):
+        retrain(model, rows, label, groups=[*range(299), None])
+
+
+@pytest.mark.system
+def test_boosters_that_stop_early_are_refused_with_the_rounds_they_ended_with():
+    import catboost
+    import lightgbm
+    import xgboost
+    from sklearn.base import clone
+
+    rows, label = world()
+    fit = {"X": rows[:200], "y": label[:200], "eval_set": [(rows[200:], label[200:])]}
+    xgb = xgboost.XGBClassifier(n_estimators=80, n_jobs=1, early_stopping_rounds=2).fit(**fit, verbose=False)
+    called = xgboost.XGBClassifier(n_estimators=80, n_jobs=1, callbacks=[xgboost.callback.EarlyStopping(rounds=2)])
+    called.fit(**fit, verbose=False)
+    stop = lightgbm.early_stopping(2, verbose=False)
+    lgb = lightgbm.LGBMClassifier(n_estimators=80, n_jobs=1, verbose=-1).fit(
+        rows[:200], label[:200], eval_X=rows[200:], eval_y=label[200:], callbacks=[stop]
+    )
+    quiet = {"verbose": 0, "thread_count": 1, "allow_writing_files": False}
+    cat = catboost.CatBoostClassifier(iterations=80, early_stopping_rounds=2, **quiet).fit(**fit)
+    for model, found, rounds in (
+        (xgb, r"early_stopping_rounds='2'", xgb.best_iteration + 1),
+        (called, r"callbacks=", called.best_iteration + 1),
+        (lgb, rf"stopped after {lgb.best_iteration_} of 80 rounds", lgb.best_iteration_),
+        (cat, rf"stopped after {cat.tree_count_} of 80 rounds", cat.tree_count_),
+    ):
+        with pytest.raises(InputError, match=found) as caught:
+            retrain(model, rows, label)
+        assert rounds < 80
+        said = str(caught.value).partition("set_params(")[2].rstrip(")")
+        change = {name: None if value == "None" else int(value) for name, _, value in
+                  (part.partition("=") for part in said.split(", "))}  # fmt: skip
+        again = retrain(clone(model).set_params(**change), rows, label)(generator(1))
+        trees = {"xgboost": lambda m: m.get_booster().num_boosted_rounds(), "lightgbm": lambda m: m.n_estimators_}
+        assert trees.get(type(model).__module__.partition(".")[0], lambda m: m.tree_count_)(again) == rounds
+    with pytest.raises(InputError, match=r"xgbclassifier__early_stopping_rounds=None"):
+        retrain(pipeline.make_pipeline(xgb), rows, label)
+    with pytest.raises(InputError, match="a Booster cannot be cloned"):
+        retrain(lgb.booster_, rows, label)
+    retrain(xgboost.XGBClassifier(), rows, label)
+    retrain(lightgbm.LGBMClassifier(), rows, label)
+    retrain(catboost.CatBoostClassifier(), rows, label)
+    wrong = rows.assign(a="text")
+    with pytest.raises(InputError, match=r"refit 1 of 20 cannot be trained: CatBoostError: ") as caught:
+        pair = (explain(model, rows.head(9)) for model in (clone(cat).fit(**fit), cat))
+        compare(*pair, refits=retrain(catboost.CatBoostClassifier(**quiet), wrong, label), rows=rows.head(9))
+    assert isinstance(caught.value.__cause__, catboost.CatBoostError)
+
+
+def test_what_goes_wrong_in_a_refit_names_it_and_keeps_the_cause():
+    rows, label = world()
+    first, second = (logistic().fit(rows[part], label[part]) for part in (slice(150), slice(150, 300)))
+    pair = [explain(model, rows.tail(9)) for model in (first, second)]
+    calls = []
+
+    def train(rng):
+        calls.append(rng)
+        return first if len(calls) < 3 else first.set_params(logisticregression__C=-1).fit(rows, label)
+
+    with pytest.raises(InputError, match=r"refit 3 of 7 cannot be trained: InvalidParameterError: The 'C'") as caught:
+        compare(*pair, refits=train, rows=rows.tail(9), n_refits=7)
+    assert isinstance(caught.value.__cause__, ValueError)
+    other = linear_model.LogisticRegression().fit(rows[["a", "b"]], label)
+    with pytest.raises(InputError, match=r"refits\[0\]: .*column"):
+        compare(*pair, refits=[other] * 4, rows=rows.tail(9))
+
+
+def test_no_refits_may_be_none_and_a_table_is_no_attribution():
+    values = generator(18).normal(size=(40, 2))
+    before, after = attribution(values), attribution(values * 2, model="other")
+    pd.testing.assert_frame_equal(compare(before, after, refits=None), compare(before, after))
+    halves = np.arange(40) < 5
+    with pytest.raises(InputError, match="no cohort has 30 rows"):
+        by_cohort(before, after, np.arange(40) % 2, refits=None)
+    assert by_cohort(before, after, halves, refits=None).loc[False, "noise_source"].str.contains("not measured").all()
+    made = four(generator(3))
+    pd.testing.assert_frame_equal(split(made, refits=None), split(made))
+    for call in (
+        lambda: compare(before.to_frame(), after),
+        lambda: compare(before, after.to_frame()),
+        lambda: by_cohort(before.to_frame(), after, halves),
+        lambda: split(made | {("old", "june"): before.to_frame()}),
+        lambda: compare_both(before, made["new", "june"], crossed=before),
+        lambda: split(made, rows=pd.DataFrame()),
+    ):
+        with pytest.raises(InputError, match=r"is a DataFrame; an Attribution is wanted|is no pair"):
+            call()
+    for refits in (5, iter([before])):
+        with pytest.raises(InputError, match="wanted is a function"):
+            by_cohort(before, after, halves, refits=refits)
+    with pytest.raises(InputError, match="alpha is 'x'"):
+        by_cohort(before, after, halves, alpha="x")
+
+
 def test_contributions_to_several_classes_are_added_up():
     values = np.arange(12.0).reshape(2, 3, 2) * [1, -1]
     index, columns = pd.RangeIndex(2), pd.Index(["a", "b", "c"])
     made = Attribution(values, np.zeros(2), index, columns, "margin", "linear", "model", "rows", 0.0, ("x", "y"))
     np.testing.assert_allclose(sizes(made), [[1, 5, 9], [13, 17, 21]])
+
+
+# ---- models that take other features
+
+
+def release(rows=None):
+    """A model and the next one, which takes one more feature, one less, and the others in another order."""
+    rng = generator(40)
+    made = pd.DataFrame(rng.normal(size=(300, 4)), columns=["old", "a", "b", "new"])
+    label = (made.eval("a - b + new + 0.3 * old") + rng.normal(size=300) > 0).astype(int)
+    before = linear_model.LogisticRegression().fit(made[["old", "a", "b"]], label)
+    after = linear_model.LogisticRegression().fit(made[["b", "new", "a"]], label)
+    return made, label, before, after
+
+
+def test_a_model_with_one_more_feature_and_one_less_is_compared_over_all():
+    made, label, old, new = release()
+    holdout, usual = made.tail(60), made.head(40)
+    names = {old: ["old", "a", "b"], new: ["b", "new", "a"]}
+    before, after = (explain(model, holdout[names[model]], background=usual[names[model]]) for model in (old, new))
+    train = retrain(old, made[names[old]], label)
+    options = {"rows": holdout[names[old]], "background": usual[names[old]], "n_refits": 6}
+    table = compare(before, after, refits=train, **options)
+    assert table["taken_by"].to_dict() == {"old": "before", "a": "both", "b": "both", "new": "after"}
+    # Contributions of a linear model: slope times distance from the mean of the background.
+    for side, model in (("before", old), ("after", new)):
+        slope = pd.Series(model.coef_[0], index=names[model]).reindex(made.columns, fill_value=0)
+        wanted = ((holdout - usual.mean()) * slope).abs().mean()
+        pd.testing.assert_series_equal(table[side], wanted[table.index], check_names=False)
+    assert set(table["noise_source"]) == {"training"} and table.loc["new", "flagged"]
+    cohorts = by_cohort(before, after, np.arange(60) % 2, refits=train, **options)
+    assert cohorts["taken_by"].xs("new", level="feature").tolist() == ["after"] * 2
+    np.testing.assert_allclose(cohorts["before"].groupby("feature").mean()[table.index], table["before"])
+    again = compare(explain(old, holdout[names[old]]), explain(new, holdout[names[new]]))
+    assert set(again["noise_source"]) == {"training noise not measured"}
+    gids = [label.get_gid() for label in shapdiff_beeswarm(before, after, features=list(table.index)).get_yticklabels()]
+    assert gids == list(table.index)
+
+
+def test_other_rows_labels_or_backgrounds_are_found_where_models_take_other_features():
+    made, label, old, new = release()
+    one, two = made[["old", "a", "b"]], made[["b", "new", "a"]]
+    before = explain(old, one.tail(60), background=one.head(40))
+    for rows, background, message in (
+        (two[100:160], two.head(40), "both the model and the rows differ"),
+        (two.tail(60).assign(a=0.0), two.head(40), "both the model and the rows differ"),
+        (two.tail(60).reset_index(drop=True), two.head(40), "both the model and the rows differ"),
+        (two.tail(60), two.head(41), "against background"),
+    ):
+        with pytest.raises(InputError, match=message):
+            compare(before, explain(new, rows, background=background))
+    loss = explain(old, one.tail(60), background=one.head(40), output="loss", y=label.tail(60))
+    for labels, fits in ((label.tail(60), True), (1 - label.tail(60), False)):
+        other = explain(new, two.tail(60), background=two.head(40), output="loss", y=labels)
+        assert same_rows(loss, other) == fits
+    nothing = linear_model.LogisticRegression().fit(made[["new"]], label)
+    with pytest.raises(InputError, match="before and after have different features: old, a, b, new"):
+        compare(before, explain(nothing, made[["new"]].tail(60), background=made[["new"]].head(40)))
+
+
+def test_both_at_once_is_split_where_models_take_other_features():
+    made, label, old, new = release()
+    sides = {(model, window): explain(model, made[names].iloc[some], background=made[names].head(40))
+             for model, names in ((old, ["old", "a", "b"]), (new, ["b", "new", "a"]))
+             for window, some in (("may", slice(100)), ("june", slice(100, 180)))}  # fmt: skip
+    crossed = sides[old, "june"], sides[new, "may"]
+    rows = tuple(made[["old", "a", "b"]].iloc[some] for some in (slice(100), slice(100, 180)))
+    train = retrain(old, made[["old", "a", "b"]], label)
+    options = {"refits": train, "rows": rows, "background": made[["old", "a", "b"]].head(40), "n_refits": 5}
+    table = compare_both(sides[old, "may"], sides[new, "june"], crossed=crossed, **options)
+    total = table.groupby(level=0)["difference"].sum()
+    size = {place: one.to_frame().abs().mean() for place, one in sides.items()}
+    wanted = size[new, "june"].reindex(made.columns, fill_value=0) - size[old, "may"].reindex(
+        made.columns, fill_value=0
+    )
+    pd.testing.assert_series_equal(total.sort_index(), wanted.sort_index(), check_names=False)
+    assert (table.loc["new", "taken_by"] == "after").all()
 
 
 # ---- both at once
@@ -481,7 +707,18 @@ def test_four_attributions_that_do_not_belong_together_are_refused():
         ({"refits": [attribution(np.ones((5, 2)))] * 4}, "the refits do not differ in any feature"),
         ({"refits": [attribution(np.ones((5, 3)))] * 4}, r"refits\[0\] has other features"),
         ({"refits": [attribution(np.ones((5, 2)), rows="x")] * 4}, r"refits\[0\] is explained on other rows"),
+        ({"refits": iter([1, 2])}, "refits is a .*; wanted is a function rng -> fitted model"),
+        ({"refits": 5}, "refits is a int; wanted is a function"),
+        ({"refits": linear_model.LogisticRegression()}, "refits is a LogisticRegression; wanted is a function"),
+        ({"refits": "abcd"}, "refits is a str; wanted is a function"),
+        ({"refits": lambda rng: None, "n_refits": "x"}, "n_refits is 'x'; a whole number"),
+        ({"refits": lambda rng: 1 / 0}, "refit 1 of 20 cannot be trained: ZeroDivisionError: division by zero"),
+        ({"refits": [(1, 2)] * 4}, r"refits\[0\] holds 2 items; one attribution is wanted"),
+        ({"alpha": "x"}, "alpha is 'x'; a share"),
+        ({"alpha": None}, "alpha is None; a share"),
+        ({"alpha": math.nan}, "alpha is nan; a share"),
         ({"groups": [1, 2, 3]}, "groups has 3 values for 5 rows"),
+        ({"groups": 3}, r"groups has shape \(\); the unit of each of 5 rows"),
         ({"groups": [1, 2, 3, None, 1]}, "groups has no value in row 3"),
         ({"groups": [1] * 5}, "groups holds one unit"),
     ],
@@ -495,7 +732,15 @@ def test_refits_and_groups_that_do_not_fit_are_refused(options, message):
 def test_units_of_two_windows_are_checked():
     values = generator(19).normal(size=(5, 2))
     pair = attribution(values), attribution(values * 2, rows="other")
-    with pytest.raises(InputError, match="groups has 5 and 4 values for 5 and 5 rows"):
+    with pytest.raises(InputError, match="groups has 4 values for 5 rows after"):
         compare(*pair, groups=(range(5), range(4)))
     with pytest.raises(InputError, match="groups holds one unit"):
         compare(*pair, groups=([1] * 5, [1] * 5))
+    with pytest.raises(InputError, match="groups holds one unit in each window"):
+        compare(*pair, groups=([1] * 5, [2] * 5))
+    with pytest.raises(InputError, match="groups has no value in row 3 after"):
+        compare(*pair, groups=(range(5), [1, 2, 3, None, 4]))
+    for groups in ((name for name in "ab"), 7, (None, range(5)), pd.Series(range(5))):
+        with pytest.raises(InputError, match=r"pair|unit of each row"):
+            compare(*pair, groups=groups)
+    assert compare(*pair, groups=([1] * 5, [2] * 4 + [3]))["p_adjusted"].notna().all()

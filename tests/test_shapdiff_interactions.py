@@ -172,6 +172,31 @@ def test_strength_is_that_of_the_closed_form_and_noise_of_the_draws_is_no_intera
     assert (table.loc[[("a", "b"), ("c", "d")], "low"] > 0).all()
 
 
+@pytest.mark.parametrize("scale", [1e-9, 1.0, 1e9])
+def test_rounding_of_a_model_without_interactions_is_no_interaction(scale):
+    """The second differences of a sum are zero but for the last digits of its terms."""
+    model = linear_model.LinearRegression().fit(X, scale * X.eval("a / 3 + 7 * b - c / 11"))
+    other = linear_model.LinearRegression().fit(X, scale * X.eval("a / 7 + b - c / 13 + 3 * d"))
+    drawn = pair_draws(column(model), X, X, ("a", "b"), 4, np.random.default_rng(0))
+    assert drawn.any()
+    table = interactions(model, X, X, NAMES, background=X, model_after=other, rows=100)
+    assert (table == 0).all(axis=None)
+    small = Formula("a + 0.000001 * a * b")
+    assert interactions(small, X, X, ["a", "b"], background=X, rows=100)["before"].item() > 5e-7
+
+
+@pytest.mark.system
+def test_rounding_in_single_precision_is_no_interaction():
+    import xgboost
+
+    stumps = {"n_estimators": 200, "max_depth": 1, "n_jobs": 1}
+    model = xgboost.XGBRegressor(**stumps).fit(X, X.eval("a + 5 * b"))
+    double = linear_model.LinearRegression().fit(X, X.eval("a + 5 * b"))
+    assert pair_draws(column(model), X, X, ("a", "b"), 4, np.random.default_rng(0)).any()
+    table = interactions(double, X, X, ["a", "b"], background=X, model_after=model, rows=100)
+    assert (table == 0).all(axis=None)
+
+
 def test_one_model_on_other_rows_shows_the_pair_whose_values_spread():
     later = X.assign(a=3 * X["a"]).set_axis(range(1000, 1400))
     table = interactions(Formula("a * b + c * d"), X, later, NAMES, background=X, draws=16)

@@ -7,13 +7,17 @@ from bisect import bisect_right
 from collections.abc import Hashable, Sequence
 from functools import cache
 from itertools import accumulate, pairwise
+from numbers import Integral
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.axis import XAxis, YAxis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator
 
+from rca.errors import InputError
 from rca.plots import sheet
 
 __all__ = [
@@ -23,8 +27,11 @@ __all__ = [
     "SIZE",
     "SMALL",
     "bold_width",
+    "check_table",
+    "check_top",
     "counted",
     "feature_label",
+    "fit_labels",
     "full_name",
     "head",
     "in_sentence",
@@ -37,15 +44,46 @@ __all__ = [
 
 BEFORE, AFTER, LINK = "#0072B2", "#D55E00", "#9AA3AD"  # Okabe-Ito; every use also differs in the shape of its mark
 SIZE, SMALL = 9.0, 8.0  # points
-_LABEL_WIDTH = 2.9
+_LABEL_WIDTH, _TICKS, _BOLD = 2.9, 0.15, 1.15  # inches; inches; width of bold letters over that of others
 _BREAK_AFTER = " -_/.:,;&=?"
 _LONGEST = 400  # characters looked at when a name is shortened
 _UNTIL_DRAWN = 0.77  # of its share of a figure, the height of axes before the layout is made
 _EXTREME = 100  # largest number over a usual one from where the axis is logarithmic
 
 
-def feature_label(name: Hashable, most: int = 2) -> str:
-    """Return the name on at most `most` lines; long ones often differ at the end, so the middle is left out.
+def check_table(table: Any, columns: Sequence[str], source: str) -> None:
+    """Raise if a picture cannot be drawn of `table`, and say by which function the right one is made.
+
+    Examples
+    --------
+    >>> check_table(pd.DataFrame({"part": ["model"]}), ["part", "value"], "rca.shapdiff.split_loss")
+    Traceback (most recent call last):
+    rca.errors.InputError: the table has no column 'value'; one from rca.shapdiff.split_loss is wanted
+    """
+    if not isinstance(table, pd.DataFrame):
+        raise InputError(f"table is a {type(table).__name__}; a table from {source} is wanted")
+    missing = [repr(name) for name in columns if name not in table]
+    if missing:
+        raise InputError(f"the table has no column {', '.join(missing)}; one from {source} is wanted")
+
+
+def check_top(top: Any) -> None:
+    """Raise if `top` is no number of rows.
+
+    Examples
+    --------
+    >>> check_top(0)
+    Traceback (most recent call last):
+    rca.errors.InputError: top is 0; a whole number of at least 1 is wanted
+    """
+    if not isinstance(top, Integral) or isinstance(top, bool) or top < 1:
+        raise InputError(f"top is {top!r}; a whole number of at least 1 is wanted")
+
+
+def feature_label(name: Hashable, most: int = 2, wide: float = _LABEL_WIDTH, start: str = "") -> str:
+    """Return the name on at most `most` lines of `wide` inches; the middle is left out, as long ones differ at the end.
+
+    `start` stands before it and is never shortened.
 
     Examples
     --------
@@ -55,13 +93,14 @@ def feature_label(name: Hashable, most: int = 2) -> str:
     'mean_amount_of_th…30_days_by_country'
     """
     text = sheet.drawable(full_name(name)) or "(no name)"
-    if len(text) <= _LONGEST and len(lines := _folded(text)) <= most:
+    if len(text) <= _LONGEST and len(lines := _folded(start + text, wide)) <= most:
         return "\n".join(lines)
     low, high = 1, min(len(text), _LONGEST) - 1
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (middle, high) if len(_folded(_shortened(text, middle))) <= most else (low, middle)
-    return "\n".join(_folded(_shortened(text, low)))
+        low, high = (middle, high) if len(_folded(start + _shortened(text, middle), wide)) <= most else (low, middle)
+    lines = _folded(start + _shortened(text, low), wide)
+    return "\n".join(lines) if len(lines) <= most else start.strip() or "…"
 
 
 @cache
@@ -71,15 +110,15 @@ def _advance(mark: str) -> float:
 
 def bold_width(text: str) -> float:
     """Return about the width in inches of a small bold line, rather too much than too little."""
-    return 1.15 * sum(map(_advance, text)) * SMALL / SIZE
+    return _BOLD * sum(map(_advance, text)) * SMALL / SIZE
 
 
-def _folded(text: str) -> list[str]:
+def _folded(text: str, wide: float) -> list[str]:
     """Return the text in lines; by the widths of its letters, which is much faster for many names than `sheet.wrap`."""
     lines: list[str] = []
     while True:
         ends = list(accumulate(map(_advance, text)))
-        fit = bisect_right(ends, _LABEL_WIDTH)
+        fit = max(1, bisect_right(ends, wide))
         if fit >= len(text):
             return [*lines, text]
         cut = max(text.rfind(sign, fit // 2, fit) for sign in _BREAK_AFTER) + 1 or fit
@@ -102,11 +141,11 @@ def _shortened(text: str, kept: int) -> str:
     return f"{text[: kept // 2]}…{text[len(text) - (kept - kept // 2) :]}"
 
 
-def _labels(names: Sequence[Hashable], most: int) -> list[str]:
+def _labels(names: Sequence[Hashable], most: int, wide: float = _LABEL_WIDTH) -> list[str]:
     """Return a label for each name; those that are the same when shortened get their number in front."""
-    labels = [feature_label(name, most) for name in names]
+    labels = [feature_label(name, most, wide) for name in names]
     return [
-        feature_label(f"#{place + 1} {full_name(name)}", most) if labels.count(label) > 1 else label
+        feature_label(name, most, wide, f"#{place + 1} ") if labels.count(label) > 1 else label
         for place, (name, label) in enumerate(zip(names, labels, strict=True))
     ]
 
@@ -117,6 +156,34 @@ def rows_height(labels: Sequence[str], least: float = 0.0) -> float:
     return max(sheet.line_height(SIZE) * lines + 0.08, least) * max(len(labels), 1)
 
 
+def fit_labels(ax: Axes, names: Sequence[Hashable], room: float, least: float = 0.0) -> list[str]:
+    """Return a label for each name, in as many lines as the height allows and as wide as there is room left of `ax`.
+
+    Parameters
+    ----------
+    ax : Axes
+        Where they will stand. A layout makes room for names; without one there is what lies between the axes and the
+        edge of the figure, or other axes.
+    names : sequence of hashable
+        What the rows are called.
+    room : float
+        Height in inches of all rows.
+    least : float, default 0
+        Height in inches that a row needs besides its name.
+    """
+    figure, box = ax.figure.canvas.figure, ax.get_window_extent()
+    lines, wide = [2], _LABEL_WIDTH
+    if figure.get_layout_engine() is None:
+        others = [other.get_window_extent() for other in figure.axes if other is not ax]
+        beside = [other.x1 for other in others if other.x1 <= box.x0 and other.y0 < box.y1 and box.y0 < other.y1]
+        lines, wide = [4, 3, 2], min(wide, ((box.x0 - max(beside, default=0.0)) / ax.figure.dpi - _TICKS) / _BOLD)
+    for most in lines:
+        labels = _labels(names, most, wide)
+        if rows_height(labels, least) <= room:
+            return labels
+    return _labels(names, 1, wide)
+
+
 def open_rows(
     ax: Axes | None, names: Sequence[Hashable], least: float = 0.0, above: float = 1.7, wide: float = 8.5
 ) -> tuple[Axes, list[str]]:
@@ -125,8 +192,8 @@ def open_rows(
     Parameters
     ----------
     ax : Axes, optional
-        Where to draw. Too low for all rows, names are put on one line, then rows are left out. Default a figure that
-        is as high as the rows need.
+        Where to draw. Too low for all rows, names are put on one line, then rows are left out; names are shortened
+        to what a figure without a layout has left of the axes. Default a figure that is as high as the rows need.
     names : sequence of hashable
         What the rows are called, from the top.
     least : float, default 0
@@ -141,15 +208,15 @@ def open_rows(
     tuple of Axes and list of str
         As many labels as there are rows to draw, all different.
     """
-    labels = _labels(names, most=2)
     if ax is None:
+        labels = _labels(names, most=2)
         size = (wide, above + rows_height(labels, least))
         return Figure(layout="constrained", figsize=size).subplots(), labels
     room = ax.get_window_extent().height / ax.figure.dpi
     if ax.figure.canvas.figure.get_layout_engine() is not None:
         room = min(room, room / _UNTIL_DRAWN - above)  # it will give title, legend and axis their part of this
+    labels = fit_labels(ax, names, room, least)
     if rows_height(labels, least) > room:
-        labels = _labels(names, most=1)
         labels = labels[: max(1, int(room / rows_height(labels[:1], least)))]
     return ax, labels
 

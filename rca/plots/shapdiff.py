@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from rca.plots.featureaxis import AFTER, BEFORE, LINK, counted, head, name_rows, open_rows, scale
+from rca.plots.featureaxis import (
+    AFTER,
+    BEFORE,
+    LINK,
+    check_table,
+    check_top,
+    counted,
+    head,
+    name_rows,
+    open_rows,
+    scale,
+)
 from rca.plots.sheet import RULE
 
 __all__ = ["shapdiff"]
 
+_COLUMNS = ["before", "after", "low", "high", "p_adjusted", "flagged", "noise_source"]
 _UNKNOWN = "training noise not measured"
 
 
@@ -26,7 +40,7 @@ def shapdiff(table: pd.DataFrame, ax: Axes | None = None, top: int = 15) -> Axes
         Where to draw, best in a figure with ``layout="constrained"``; features that do not fit are left out. Default
         a figure that is as high as the features need.
     top : int, default 15
-        Number of features to draw; the title says how many there are.
+        Number of rows to draw, as many of each part or cohort; the title says how many there are.
 
     Returns
     -------
@@ -34,6 +48,11 @@ def shapdiff(table: pd.DataFrame, ax: Axes | None = None, top: int = 15) -> Axes
         Hollow circle before, filled square after, within the circle where both are the same. Flagged features have a
         diamond and a bold name, those without a p-value a triangle; the interval of the difference is laid around the
         mark after. The full name of a feature is its label's ``get_gid()``.
+
+    Raises
+    ------
+    InputError
+        If columns are missing, or `top` is no number of features.
 
     Notes
     -----
@@ -48,9 +67,14 @@ def shapdiff(table: pd.DataFrame, ax: Axes | None = None, top: int = 15) -> Axes
     >>> [label.get_text() for label in shapdiff(compare(one, two)).get_yticklabels()]
     ['amount', 'age']
     """
-    names = list(zip(table["part"], table.index, strict=True)) if _parts(table) else list(table.index)
-    ax, labels = open_rows(ax, names[:top])
-    shown = table.head(len(labels) if len(table) else 0)
+    check_table(table, _COLUMNS, "rca.shapdiff.compare, compare_both or by_cohort")
+    check_top(top)
+    shown = _chosen(table, top)
+    ax, labels = open_rows(ax, _names(table, shown))
+    if len(labels) < len(shown):
+        shown = _chosen(table, len(labels))
+        ax, labels = open_rows(ax, _names(table, shown))
+    names = _names(table, shown)
     places = np.arange(len(shown))
     before, after = (shown[name].to_numpy(dtype=float) for name in ("before", "after"))
     low, high = (before + shown[name].to_numpy(dtype=float) for name in ("low", "high"))
@@ -80,7 +104,7 @@ def shapdiff(table: pd.DataFrame, ax: Axes | None = None, top: int = 15) -> Axes
     ax.grid(axis="y", color=ink, alpha=0.12, linewidth=0.8)
     ax.set_axisbelow(True)
     ax.spines[["top", "right"]].set_visible(False)
-    head(ax, _title(table, len(shown)))
+    head(ax, _title(table, shown))
     return ax
 
 
@@ -88,11 +112,29 @@ def _parts(table: pd.DataFrame) -> bool:
     return "part" in table and table["part"].nunique() > 1
 
 
+def _groups(table: pd.DataFrame) -> np.ndarray:
+    """Return the part or cohort of each row, by number."""
+    if table.index.nlevels > 1:
+        return np.asarray(pd.factorize(table.index.get_level_values(0))[0])
+    return np.asarray(pd.factorize(table["part"])[0]) if _parts(table) else np.zeros(len(table), dtype=int)
+
+
+def _chosen(table: pd.DataFrame, count: int) -> pd.DataFrame:
+    """Return the first rows of each part or cohort, as many of each as can be, in the order of the table."""
+    number = pd.Series(_groups(table)).groupby(_groups(table)).cumcount().to_numpy()
+    return table.iloc[np.sort(np.argsort(number, kind="stable")[:count])]
+
+
+def _names(table: pd.DataFrame, shown: pd.DataFrame) -> list[Hashable]:
+    return list(zip(shown["part"], shown.index, strict=True)) if _parts(table) else list(shown.index)
+
+
 def _unknown(rows: pd.DataFrame) -> str:
     return _UNKNOWN if set(rows["noise_source"]) == {_UNKNOWN} else "noise not measured"
 
 
-def _title(table: pd.DataFrame, shown: int) -> str:
+def _title(table: pd.DataFrame, drawn: pd.DataFrame) -> str:
+    shown = len(drawn)
     of = "cohort" if table.index.nlevels > 1 else "part" if _parts(table) else ""
     noun = counted(len(table), "pair") + f" of {of} and feature" if of else counted(len(table), "feature")
     count = (f"{shown} of " if shown < len(table) else "") + noun
@@ -100,6 +142,14 @@ def _title(table: pd.DataFrame, shown: int) -> str:
     sources = sorted(set(table["noise_source"]))
     if not sources:
         return count
+    left_out = len(set(_groups(table))) - len(set(_groups(drawn)))
+    if left_out:
+        count += f" (none of {counted(left_out, of)})"
     if table["p_adjusted"].isna().all():
         return f"{count}; {_unknown(table)}: none can be flagged"
-    return f"{count}, {flags} flagged in all; noise: {', '.join(sources)}"
+    of_parts = ""
+    if of == "part":
+        by_part = table["flagged"].groupby(table["part"], sort=False).sum(min_count=1)
+        of_parts = ", ".join(f"{part} {'not measured' if pd.isna(flag) else flag}" for part, flag in by_part.items())
+        of_parts = f" ({of_parts})"
+    return f"{count}, {flags} flagged in all{of_parts}; noise: {', '.join(sources)}"

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 
-from rca.errors import InputError, UnknownName, did_you_mean, shorten
-from rca.plots.featureaxis import counted, head, name_rows, open_rows, scale
-from rca.plots.strips import MOST, ROW, drawn_rows, strips, unit
+from rca.errors import InputError
+from rca.models.shapdiff.align import aligned
+from rca.plots.featureaxis import check_top, counted, head, name_rows, open_rows, scale
+from rca.plots.strips import MOST, ROW, drawn_rows, strips, unit, unknown_feature
 from rca.records import Attribution
 
 __all__ = ["shapdiff_beeswarm"]
@@ -27,15 +29,16 @@ def shapdiff_beeswarm(
     Parameters
     ----------
     before, after : Attribution
-        From `rca.shapdiff.explain`, in one unit and with the same features.
+        From `rca.shapdiff.explain`, in one unit; a feature that a model does not take contributes 0 to it.
     features : sequence of hashable, optional
         Which features, from the top, such as the index of the table from `rca.shapdiff.compare`; default those with
-        the largest mean absolute SHAP on either side.
+        the largest mean absolute SHAP on either side. Of a model of several classes a name means all its classes, a
+        pair of class and name one of them.
     ax : Axes, optional
         Where to draw, best in a figure with ``layout="constrained"``; features that do not fit are left out. Default
         a figure that is as high as the features need.
     top : int, default 15
-        Number of features to draw; the title says how many there are.
+        Number of lines to draw; the title says how many there could be.
 
     Returns
     -------
@@ -46,7 +49,7 @@ def shapdiff_beeswarm(
     Raises
     ------
     InputError
-        If units or features differ.
+        If units or features differ, `before` or `after` is no attribution, or `top` is no number of lines.
     UnknownName
         If one of `features` was not explained.
 
@@ -66,17 +69,16 @@ def shapdiff_beeswarm(
     ['amount', 'age']
     """
     words = unit(before, after)
-    one, two = before.to_frame(), after.to_frame()
+    check_top(top)
+    one, two = (attribution.to_frame() for attribution in aligned(before, after))
     if list(one.columns) != list(two.columns):
         raise InputError("before and after have different features, or another order of them")
     if features is None:
         mean = np.maximum(one.abs().mean().to_numpy(), two.abs().mean().to_numpy())
         features = [one.columns[place] for place in np.argsort(-mean, kind="stable")]
-    for name in features:
-        if name not in one.columns:
-            raise UnknownName(f"unknown feature {shorten(name)}{did_you_mean(str(name), map(str, one.columns))}")
-    ax, labels = open_rows(ax, list(features)[:top], ROW)
-    shown = list(features)[: len(labels)]
+    lines = [line for name in features for line in _lines(name, one.columns)]
+    ax, labels = open_rows(ax, lines[:top], ROW)
+    shown = lines[: len(labels)]
     rows = [(one[name].to_numpy(dtype=float), two[name].to_numpy(dtype=float)) for name in shown]
     name_rows(ax, labels, shown)
     usual = [np.quantile(np.abs(side), 0.99) for pair in rows for side in pair if len(side)]
@@ -92,3 +94,12 @@ def shapdiff_beeswarm(
     count = (f"{len(shown)} of " if len(shown) < one.shape[1] else "") + noun
     head(ax, f"{count}; {drawn_rows((len(one), len(two)), MOST)}")
     return ax
+
+
+def _lines(name: Hashable, columns: pd.Index) -> list[Hashable]:
+    """Return the columns that a name means."""
+    known = list(columns)
+    found = [name] if name in known else [one for one in known if columns.nlevels > 1 and one[1] == name]
+    if not found:
+        raise unknown_feature("", name, columns)
+    return found

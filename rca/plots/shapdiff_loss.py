@@ -6,7 +6,19 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from rca.plots.featureaxis import AFTER, BEFORE, LINK, SMALL, head, name_rows, open_rows, scale, short
+from rca.plots.featureaxis import (
+    AFTER,
+    BEFORE,
+    LINK,
+    SMALL,
+    check_table,
+    fit_labels,
+    head,
+    name_rows,
+    open_rows,
+    scale,
+    short,
+)
 from rca.plots.sheet import RULE
 
 __all__ = ["shapdiff_loss"]
@@ -34,13 +46,18 @@ def shapdiff_loss(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
         identified; the levels ``before`` and ``after`` are written in the title.
     ax : Axes, optional
         Where to draw, best in a figure with ``layout="constrained"`` and at least two inches high; default a new
-        figure.
+        figure. A figure without a layout has names shortened to what is left of the axes.
 
     Returns
     -------
     Axes
         One bar a part, its number and interval in words beside it, the interval around its end. A part that was not
         identified has these words and no bar, and nothing is joined across it.
+
+    Raises
+    ------
+    InputError
+        If columns are missing.
 
     Examples
     --------
@@ -49,6 +66,7 @@ def shapdiff_loss(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     >>> [text.get_text() for text in ax.texts]
     ['+0.1 (+0.05 to +0.15)', 'not identified', '+0.3 (+0.2 to +0.4)']
     """
+    check_table(table, ["value", "low", "high"], "rca.shapdiff.split_loss")
     table = table if "part" in table else table.rename_axis("part").reset_index()
     rows = _changes(table)
     parts = [str(part) for part in rows["part"]]
@@ -57,7 +75,10 @@ def shapdiff_loss(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     total = np.array([part in ("total", "change") for part in parts], dtype=bool)
     steps = np.where(total | np.isnan(values), 0.0, values)
     starts = np.where(total, 0.0, np.cumsum(steps) - steps)
-    ax, labels = (ax, names) if ax is not None else open_rows(None, names, 0.75)
+    if ax is None:
+        ax, labels = open_rows(None, names, 0.75)
+    else:
+        labels = fit_labels(ax, names, ax.get_window_extent().height / ax.figure.dpi)
     count = len(labels)
     kinds = np.where(total, "total", np.where(values < 0, "down", "up"))
     for kind, (colour, hatch, word) in _KINDS.items():

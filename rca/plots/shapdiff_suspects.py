@@ -11,7 +11,18 @@ from matplotlib.patches import Rectangle
 
 from rca.errors import InputError
 from rca.plots import sheet
-from rca.plots.featureaxis import SIZE, SMALL, bold_width, counted, head, name_rows, open_rows, short
+from rca.plots.featureaxis import (
+    SIZE,
+    SMALL,
+    bold_width,
+    check_table,
+    check_top,
+    counted,
+    head,
+    name_rows,
+    open_rows,
+    short,
+)
 
 __all__ = ["shapdiff_suspects"]
 
@@ -46,7 +57,7 @@ def shapdiff_suspects(table: pd.DataFrame, ax: Axes | None = None, top: int = 15
     Raises
     ------
     InputError
-        If the table has no measure.
+        If the table has no measure, or `top` is no number of features.
 
     Examples
     --------
@@ -54,10 +65,15 @@ def shapdiff_suspects(table: pd.DataFrame, ax: Axes | None = None, top: int = 15
     >>> [text.get_text() for text in shapdiff_suspects(table).texts]
     ['1 (0.2)', '2 (0.1)']
     """
+    check_table(table, [], "rca.shapdiff.suspects")
+    check_top(top)
     measures = [name.removesuffix("_change") for name in map(str, table.columns) if name.endswith("_change")]
     measures = [measure for measure in measures if f"{measure}_rank" in table]
     if not measures:
-        raise InputError("the table has no measure: columns <measure>_change and <measure>_rank are wanted")
+        raise InputError(
+            "the table has no measure: columns <measure>_change and <measure>_rank are wanted, as from "
+            "rca.shapdiff.suspects"
+        )
     spare = 1.0 if ax is None else 1.4  # other axes of the figure may still take room from given ones
     ax, labels = open_rows(ax, list(table.index[:top]), _ROW, above=1.3, wide=max(8.5, 3.3 + 1.4 * len(measures)))
     shown = table.head(len(labels))

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 
-from rca.errors import InputError
-from rca.plots.featureaxis import AFTER, BEFORE, counted
+from rca.errors import InputError, UnknownName, did_you_mean, shorten
+from rca.plots.featureaxis import AFTER, BEFORE, counted, full_name
 from rca.plots.sheet import RULE
 from rca.records import Attribution
 
-__all__ = ["MARKS", "MOST", "ROW", "drawn_rows", "evenly", "strips", "unit"]
+__all__ = ["MARKS", "MOST", "ROW", "drawn_rows", "evenly", "strips", "unit", "unknown_feature"]
 
 ROW = 0.62  # inches
 MOST = 500  # points in a strip
@@ -23,7 +24,7 @@ MARKS: tuple[dict[str, Any], ...] = (
 )
 _BINS, _REACH, _STEP = 110, 0.44, 0.07
 _UNITS = {
-    "margin": "margin: log-odds of a classifier, else raw score",
+    "margin": "the model's margin",
     "probability": "probability",
     "prediction": "unit of the target",
     "loss": "unit of the loss",
@@ -36,11 +37,22 @@ def unit(before: Attribution, after: Attribution) -> str:
     Raises
     ------
     InputError
-        If they are explained in two units.
+        If they are explained in two units, or are no attributions.
     """
+    for name, given in (("before", before), ("after", after)):
+        if not isinstance(given, Attribution):
+            raise InputError(f"{name} is a {type(given).__name__}; an Attribution from rca.shapdiff.explain is wanted")
     if before.output != after.output:
         raise InputError(f"before is explained as {before.output} and after as {after.output}; one unit is wanted")
     return _UNITS.get(before.output, before.output)
+
+
+def unknown_feature(where: str, name: Hashable, columns: pd.Index) -> UnknownName:
+    """Return the error for a feature that is not among the columns; of several classes their names alone will do."""
+    known = [full_name(column) for column in columns]
+    if columns.nlevels > 1:
+        known += [str(column[1]) for column in columns]
+    return UnknownName(f"{where}unknown feature {shorten(full_name(name))}{did_you_mean(full_name(name), known)}")
 
 
 def evenly(numbers: np.ndarray, most: int) -> np.ndarray:

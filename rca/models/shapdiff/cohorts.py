@@ -10,11 +10,10 @@ import numpy as np
 import pandas as pd
 
 from rca.errors import InputError
-from rca.models.shapdiff.compare import compare
-from rca.models.shapdiff.explain import explain
-from rca.models.shapdiff.noise import units
-from rca.models.shapdiff.refits import Refits
-from rca.progress import track
+from rca.models.shapdiff.align import aligned, same_rows
+from rca.models.shapdiff.compare import check_given, compare
+from rca.models.shapdiff.noise import check_pair, units
+from rca.models.shapdiff.refits import Refits, check_refits, each
 from rca.records import Attribution
 
 __all__ = ["by_cohort", "part"]
@@ -97,21 +96,20 @@ def by_cohort(
     >>> by_cohort(before, after, country, country)["flagged"].to_dict()
     {('DE', 'amount'): False, ('FR', 'amount'): True}
     """
-    same = before.rows_id == after.rows_id
-    if same and cohorts_after is not None:
-        raise InputError("both attributions are of the same rows: give their cohorts once")
-    if not same and cohorts_after is None:
-        raise InputError("the rows differ: give the cohorts of the rows after too (cohorts_after)")
-    one = _labels(before, cohorts, "cohorts")
-    two = one if same else _labels(after, cohorts_after, "cohorts_after")
-    names = sorted(set(one) | set(two), key=str)
-    if len(names) > MOST:
-        raise InputError(f"there are {len(names):,} cohorts; at most {MOST} are compared: group the values first")
-    masks = {name: (one == name, two == name) for name in names}
+    check_given(alpha, before=before, after=after)
+    refits = check_refits(refits)
+    same = same_rows(before, after)
+    masks = _masks(before, after, cohorts, cohorts_after)
     unit = _units(groups, before, after)
     wanted = [name for name, pair in masks.items() if _enough(pair, unit)]
-    wanting = same and before.model_id != after.model_id
-    known = _explained(refits, before, rows, background, n_refits, rng, progress) if wanting else []
+    known: list[Attribution] = []
+    if same and before.model_id != after.model_id:
+        again = each(
+            refits, [before], None if rows is None else [rows],
+            background=background, n_refits=n_refits, rng=rng or np.random.default_rng(0), progress=progress,
+        )  # fmt: skip
+        known = [one for (one,) in again]
+    before, after, *known = aligned(before, after, *known)
     tables = {}
     for name, (first, second) in masks.items():
         sides = part(before, first), part(after, second)
@@ -143,7 +141,8 @@ def part(attribution: Attribution, mask: np.ndarray) -> Attribution:
        amount
     1     2.0
     """
-    digest = hashlib.sha256(attribution.rows_id.encode() + np.packbits(mask).tobytes()).hexdigest()
+    some = np.packbits(mask).tobytes()
+    ids = [one and hashlib.sha256(one.encode() + some).hexdigest() for one in attribution.column_ids]
     by_row = np.ndim(attribution.base_values) and attribution.output == "loss"
     return dataclasses.replace(
         attribution,
@@ -152,8 +151,26 @@ def part(attribution: Attribution, mask: np.ndarray) -> Attribution:
         index=attribution.index[mask],
         error=None if attribution.error is None else attribution.error[mask],
         tokens=None,
-        rows_id=digest,
+        rows_id=hashlib.sha256(attribution.rows_id.encode() + some).hexdigest(),
+        column_ids=tuple(ids),
     )
+
+
+def _masks(
+    before: Attribution, after: Attribution, cohorts: Any, cohorts_after: Any
+) -> dict[Any, tuple[np.ndarray, np.ndarray]]:
+    """Return which rows before and after belong to each cohort."""
+    same = same_rows(before, after)
+    if same and cohorts_after is not None:
+        raise InputError("both attributions are of the same rows: give their cohorts once")
+    if not same and cohorts_after is None:
+        raise InputError("the rows differ: give the cohorts of the rows after too (cohorts_after)")
+    one = _labels(before, cohorts, "cohorts")
+    two = one if same else _labels(after, cohorts_after, "cohorts_after")
+    names = sorted(set(one) | set(two), key=str)
+    if len(names) > MOST:
+        raise InputError(f"there are {len(names):,} cohorts; at most {MOST} are compared: group the values first")
+    return {name: (one == name, two == name) for name in names}
 
 
 def _labels(attribution: Attribution, cohorts: Any, name: str) -> np.ndarray:
@@ -166,41 +183,15 @@ def _labels(attribution: Attribution, cohorts: Any, name: str) -> np.ndarray:
     return np.asarray(labels.where(labels.notna(), "missing"), dtype=object)
 
 
-def _explained(
-    refits: Refits, before: Attribution, rows: pd.DataFrame | None, background: pd.DataFrame | None, n_refits: int,
-    rng: np.random.Generator | None, progress: bool,
-) -> list[Attribution]:  # fmt: skip
-    """Return the explanation of each refit on all rows."""
-    rng = np.random.default_rng(0) if rng is None else rng
-    found = []
-    for number in track(range(n_refits if callable(refits) else len(refits)), "refits", progress=progress):
-        refit = refits(rng) if callable(refits) else refits[number]
-        if not isinstance(refit, Attribution):
-            if rows is None:
-                raise InputError("the refits are not explained yet: give rows, on which before was explained")
-            if before.output == "loss":
-                raise InputError("refits of losses are wanted as attributions: explain each with its labels")
-            output = "probability" if before.output == "probability" else "margin"
-            refit = explain(refit, rows, background=background, output=output)
-        if refit.rows_id != before.rows_id:
-            raise InputError(f"refits[{number}] is explained on other rows than before")
-        found.append(refit)
-    return found
-
-
 def _units(groups: Any, before: Attribution, after: Attribution) -> tuple[np.ndarray, np.ndarray] | None:
     """Return the unit of each row on both sides."""
     if groups is None:
         return None
-    same = before.rows_id == after.rows_id
-    if not same and len(groups) != 2:
-        raise InputError("groups is no pair; with two windows one array for before and one for after is wanted")
-    pair = (groups, groups) if same else (groups[0], groups[1])
-    for name, given, side in (("before", pair[0], before), ("after", pair[1], after)):
-        if len(given) != len(side.index):
-            raise InputError(f"groups has {len(given):,} values for {len(side.index):,} rows {name}")
-        units(given)
-    return np.asarray(pair[0]), np.asarray(pair[1])
+    given = (groups, groups) if same_rows(before, after) else groups
+    pair = check_pair(given, len(before.index), len(after.index))
+    for side in pair or ():
+        units(side)
+    return pair
 
 
 def _enough(masks: tuple[np.ndarray, np.ndarray], unit: tuple[np.ndarray, np.ndarray] | None) -> bool:

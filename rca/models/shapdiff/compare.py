@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from rca.errors import InputError
-from rca.models.shapdiff.noise import Noise, row_noise, same_row_noise
-from rca.models.shapdiff.refits import Refits, Summary, explained, sizes, summary
+from rca.models.shapdiff.align import aligned, taken, widened
+from rca.models.shapdiff.noise import Noise, check_groups, check_pair, row_noise, same_row_noise
+from rca.models.shapdiff.refits import Refits, Summary, check_refits, explained, sizes, summary
 from rca.models.shapdiff.training import training_noise
 from rca.records import Attribution
 
-__all__ = ["compare", "compare_both"]
+__all__ = ["check_given", "compare", "compare_both"]
 
 UNKNOWN = "training noise not measured"
 
@@ -43,7 +45,8 @@ def compare(
     Parameters
     ----------
     before, after : Attribution
-        Results of `explain`, in the same unit and with the same features.
+        Results of `explain`, in the same unit. Two models may take other features, or the same in another order;
+        their rows are the same if their index and the columns that both models take are.
     alpha : float, default 0.03
         Chance that any feature at all is flagged when nothing changed.
     refits : callable or sequence, optional
@@ -51,7 +54,7 @@ def compare(
         ``rng -> fitted model`` (`retrain` makes one that draws bootstrap samples), or a sequence of at least four
         fitted models, both to be explained on `rows`; or of at least four results of `explain` on the same rows.
     rows : DataFrame, optional
-        The rows that were explained, wanted when `refits` are not explained yet.
+        The rows on which `before` was explained, wanted when `refits` are not explained yet.
     background : DataFrame, optional
         The background that was used, for the same.
     n_refits : int, default 20
@@ -66,7 +69,7 @@ def compare(
 
     Returns
     -------
-    DataFrame, shape (n_features, 12)
+    DataFrame, shape (n_features, 13)
         Indexed by ``feature``, flagged ones first, then by largest absolute difference, ties by name; against refits
         smaller p-values stand before larger differences. Columns:
         ``rank`` (ties share the worst), ``before``, ``after`` (mean absolute SHAP, added up over classes),
@@ -75,7 +78,8 @@ def compare(
         ``share_after`` (of all features), ``p_adjusted`` (for all features together; NaN when training noise was not
         measured), ``flagged`` (boolean, NA likewise), ``noise_source`` (``"rows"``,
         ``"training"`` or ``"training noise not measured"``; in the last case the interval covers the choice of rows
-        only).
+        only), ``taken_by`` (``"both"`` models, or ``"before"`` or ``"after"`` alone: a feature that a model does not
+        take contributes 0 to it).
 
     Raises
     ------
@@ -106,7 +110,9 @@ def compare(
     amount      2.0    4.0         2.0  training noise not measured
     age         0.5    0.5         0.0  training noise not measured
     """
-    _check_alpha(alpha)
+    check_given(alpha, before=before, after=after)
+    refits, trained = check_refits(refits), before
+    before, after = aligned(before, after)
     _check_pair(before, after)
     rng = np.random.default_rng(0) if rng is None else rng
     same_model, same_rows = before.model_id == after.model_id, before.rows_id == after.rows_id
@@ -115,23 +121,25 @@ def compare(
             "both the model and the rows differ, so no difference can be laid to either: hold one fixed "
             "(both models on one holdout, or one model on both windows), or split it by compare_both"
         )
-    if same_model and (callable(refits) or len(refits)):
+    if same_model and refits != ():
         raise InputError("refits were given for one model; they are wanted only for two models")
     one, two = sizes(before), sizes(after)
     if not same_rows:
-        noise, source = row_noise(one, two, _two_groups(groups, one, two), rng), "rows"
+        noise, source = row_noise(one, two, check_pair(groups, len(one), len(two)), rng), "rows"
     elif same_model:
-        noise, source = same_row_noise(two - one, _one_group(groups, one)), "rows"
+        noise, source = same_row_noise(two - one, check_groups(groups, len(one))), "rows"
         noise = Noise(noise.low, noise.high, np.ones(one.shape[1]))
     else:
         again = explained(
-            refits, [before], None if rows is None else [rows],
+            refits, [trained], None if rows is None else [rows],
             background=background, n_refits=n_refits, rng=rng, progress=progress,
         )  # fmt: skip
         pair = summary([before]), summary([after])
-        noise, source = _model_noise(two - one, *pair, again, _one_group(groups, one))
+        again = widened(again, trained.columns, before.columns)
+        noise, source = _model_noise(two - one, *pair, again, check_groups(groups, len(one)))
     moved = _moved(before, after) if same_rows else np.full(one.shape[1], np.nan)
-    return _table(_features(before), one.mean(axis=0), two.mean(axis=0), moved, noise, source, alpha)
+    table = _table(_features(before), one.mean(axis=0), two.mean(axis=0), moved, noise, source, alpha)
+    return _with_takers(table, before, after)
 
 
 def compare_both(
@@ -175,7 +183,7 @@ def compare_both(
 
     Returns
     -------
-    DataFrame, shape (2 * n_features, 13)
+    DataFrame, shape (2 * n_features, 14)
         As from `compare`, with a first column ``part``: ``"model"``, then ``"rows"``, each ranked by itself.
         ``before`` and ``after`` of the part ``model`` are the means of each model over both windows, those of the
         part ``rows`` the means of each window over both models. ``table[table["part"] == "model"]`` can be drawn like
@@ -200,18 +208,24 @@ def compare_both(
     >>> table.set_index("part")["difference"].to_dict()
     {'model': 3.0, 'rows': 2.0}
     """
-    _check_alpha(alpha)
+    check_given(alpha, before=before, after=after)
+    _check_two(crossed)
+    refits = check_refits(refits)
+    trained = [before, crossed[0]]
+    before, after, *both = aligned(before, after, *crossed)
+    crossed = both[0], both[1]
     _check_crossed(before, after, crossed)
     rng = np.random.default_rng(0) if rng is None else rng
     old_before, new_after, old_after, new_before = (sizes(one) for one in (before, after, *crossed))
-    names, pair = _features(before), _two_groups(groups, old_before, old_after)
+    names, pair = _features(before), check_pair(groups, len(old_before), len(old_after))
     # Rows of the shorter window count more: each window has half of the weight.
     share = len(old_before) / len(old_after)
     change = np.vstack([(new_before - old_before) * (1 + 1 / share) / 2, (new_after - old_after) * (1 + share) / 2])
     old, new = summary([before, crossed[0]]), summary([crossed[1], after])
-    again = explained(
-        refits, [before, crossed[0]], rows, background=background, n_refits=n_refits, rng=rng, progress=progress
-    )
+    if rows is not None and (not isinstance(rows, Sequence) or len(rows) != 2):
+        raise InputError("rows is no pair; (rows before, rows after) is wanted")
+    again = explained(refits, trained, rows, background=background, n_refits=n_refits, rng=rng, progress=progress)
+    again = widened(again, trained[0].columns, before.columns)
     units = None if pair is None else np.concatenate(pair)
     noise, source = _model_noise(change, old, new, again, units)
     parts = 1 if again is None else 2
@@ -223,7 +237,7 @@ def compare_both(
     window = _table(names, one.mean(axis=0), two.mean(axis=0), unpaired, noise.adjusted(parts), "rows", alpha)
     table = pd.concat([model, window])
     table.insert(0, "part", np.repeat(["model", "rows"], len(names)))
-    return table
+    return _with_takers(table, before, after)
 
 
 def _model_noise(
@@ -275,13 +289,34 @@ def _table(
     return table.iloc[order]
 
 
+def _with_takers(table: pd.DataFrame, before: Attribution, after: Attribution) -> pd.DataFrame:
+    known = np.select([taken(before) & taken(after), taken(before)], ["both", "before"], "after")
+    table["taken_by"] = pd.Series(known, index=_features(before)).reindex(table.index).to_numpy()
+    return table
+
+
 def _features(attribution: Attribution) -> list[Any]:
     return list(attribution.columns)
 
 
-def _check_alpha(alpha: float) -> None:
-    if not 0 < alpha < 1:
-        raise InputError(f"alpha is {alpha}; a share between 0 and 1 is wanted")
+def check_given(alpha: float, **attributions: Attribution) -> None:
+    """Raise if `alpha` is no chance, or one of `attributions` is not what `explain` returns.
+
+    Examples
+    --------
+    >>> check_given(0.03, before=pd.DataFrame())
+    Traceback (most recent call last):
+    rca.errors.InputError: before is a DataFrame; an Attribution is wanted, from rca.shapdiff.explain or
+    Attribution.from_frame
+    """
+    if not isinstance(alpha, Real) or not 0 < alpha < 1:
+        raise InputError(f"alpha is {alpha!r}; a share between 0 and 1 is wanted")
+    for name, given in attributions.items():
+        if not isinstance(given, Attribution):
+            raise InputError(
+                f"{name} is a {type(given).__name__}; an Attribution is wanted, from rca.shapdiff.explain or "
+                "Attribution.from_frame"
+            )
 
 
 def _check_pair(before: Attribution, after: Attribution) -> None:
@@ -321,6 +356,12 @@ def _named(classes: tuple[Any, ...]) -> str:
     return ", ".join(map(repr, classes)) if classes else "of a single output"
 
 
+def _check_two(crossed: Any) -> None:
+    if not isinstance(crossed, Sequence) or len(crossed) != 2:
+        raise InputError("crossed is no pair; (before on the rows after, after on the rows before) is wanted")
+    check_given(0.5, **{f"crossed[{place}]": one for place, one in enumerate(crossed)})
+
+
 def _check_crossed(before: Attribution, after: Attribution, crossed: Sequence[Attribution]) -> None:
     if before.model_id == after.model_id or before.rows_id == after.rows_id:
         same = "model" if before.model_id == after.model_id else "rows"
@@ -332,27 +373,6 @@ def _check_crossed(before: Attribution, after: Attribution, crossed: Sequence[At
             raise InputError(f"crossed[{place}] is not the {what}; (before on after, after on before) is wanted")
         _check_pair(model, crossed[place])
     _check_pair(before, crossed[1])
-
-
-def _one_group(groups: Any, rows: np.ndarray) -> np.ndarray | None:
-    if groups is None:
-        return None
-    if len(groups) != len(rows):
-        raise InputError(f"groups has {len(groups):,} values for {len(rows):,} rows")
-    return np.asarray(groups)
-
-
-def _two_groups(groups: Any, before: np.ndarray, after: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-    if groups is None:
-        return None
-    if len(groups) != 2:
-        raise InputError("groups is no pair; with two windows one array for before and one for after is wanted")
-    lengths = (len(groups[0]), len(groups[1]))
-    if lengths != (len(before), len(after)):
-        raise InputError(
-            f"groups has {lengths[0]:,} and {lengths[1]:,} values for {len(before):,} and {len(after):,} rows"
-        )
-    return np.asarray(groups[0]), np.asarray(groups[1])
 
 
 def _share(means: np.ndarray) -> np.ndarray:

@@ -129,6 +129,7 @@ def explain(
     largest = _check_sum(model, table.index, total, found, family(_last(model)) == "xgboost")
     several = found.values.shape[2] > 1
     base = found.base[:, 0] if output == "loss" else found.base
+    own = found.method.endswith(PATH)
     return Attribution(
         values=found.values if several else found.values[:, :, 0],
         base_values=base if several or output == "loss" else base[0],
@@ -143,7 +144,9 @@ def explain(
         error=found.error if several or found.error is None else found.error[:, :, 0],
         notes=(_unit(model, found), found.how, *([note] if note else [])),
         tokens=found.tokens,
-        background_id=PATH if found.method.endswith(PATH) else _rows_id(table if back is None else back),
+        background_id=PATH if own else _rows_id(table if back is None else back),
+        column_ids=_column_ids(table, y),
+        background_ids=() if own else _column_ids(table if back is None else back),
     )
 
 
@@ -239,6 +242,10 @@ def _rows_id(table: pd.DataFrame, labels: Any = None) -> str:
             values = pd.util.hash_array(np.asarray(column.astype(object).where(column.notna(), None), dtype=object))
         digest.update(np.ascontiguousarray(values).tobytes())
     return digest.hexdigest()
+
+
+def _column_ids(table: pd.DataFrame, labels: Any = None) -> tuple[str, ...]:
+    return tuple(_rows_id(table.iloc[:, [place]], labels) for place in range(table.shape[1]))
 
 
 def _unit(model: Any, found: Found) -> str:

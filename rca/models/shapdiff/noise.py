@@ -10,7 +10,7 @@ import pandas as pd
 
 from rca.errors import InputError
 
-__all__ = ["LEVEL", "TINY", "Noise", "row_noise", "same_row_noise", "units"]
+__all__ = ["LEVEL", "TINY", "Noise", "check_groups", "check_pair", "row_noise", "same_row_noise", "units"]
 
 LEVEL = 0.95  # of each interval
 ORDERS = 1999  # random assignments of rows to windows, beside the real one
@@ -56,6 +56,11 @@ def row_noise(before: np.ndarray, after: np.ndarray, groups: tuple[Any, Any] | N
     -------
     Noise
         p-values by the step-down largest statistic.
+
+    Raises
+    ------
+    InputError
+        If each window is one unit.
 
     Notes
     -----
@@ -113,18 +118,72 @@ def same_row_noise(change: np.ndarray, groups: Any | None) -> Noise:
     return Noise(mean - reach, mean + reach, np.full(len(mean), np.nan))
 
 
+def check_groups(groups: Any, count: int, side: str = "") -> np.ndarray | None:
+    """Return the name of each row's unit, None for None, or raise what is wrong with them.
+
+    Parameters
+    ----------
+    groups : array_like, shape (n_rows,), optional
+        Any names.
+    count : int
+        How many rows there are.
+    side : str, optional
+        "before" or "after" where there are two windows, for messages.
+
+    Raises
+    ------
+    InputError
+        If there is not one name for each row.
+
+    Examples
+    --------
+    >>> check_groups(pd.Series(["mon", "tue"]), 2).tolist()
+    ['mon', 'tue']
+    """
+    if groups is None:
+        return None
+    names, of = np.asarray(groups), f" {side}" if side else ""
+    if names.ndim != 1:
+        raise InputError(f"groups{of} has shape {names.shape}; the unit of each of {count:,} rows is wanted")
+    if len(names) != count:
+        raise InputError(f"groups has {len(names):,} values for {count:,} rows{of}")
+    missing = pd.isna(names)
+    if missing.any():
+        raise InputError(f"groups has no value in row {int(missing.argmax())}{of}; every row belongs to a unit")
+    return names
+
+
+def check_pair(groups: Any, before: int, after: int) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return the name of each row's unit in two windows of so many rows, None for None, or raise what is wrong.
+
+    Examples
+    --------
+    >>> check_pair(["mon", "tue"], 2, 2)
+    Traceback (most recent call last):
+    rca.errors.InputError: groups before has shape (); the unit of each of 2 rows is wanted
+    """
+    if groups is None:
+        return None
+    if not hasattr(groups, "__len__") or len(groups) != 2:
+        raise InputError("groups is no pair; with two windows one array for before and one for after is wanted")
+    one, two = groups
+    if one is None or two is None:
+        raise InputError("groups has None for a window; the unit of each row is wanted in both windows")
+    return np.asarray(check_groups(one, before, "before")), np.asarray(check_groups(two, after, "after"))
+
+
 def units(groups: Any) -> tuple[np.ndarray, int]:
     """Return the number of each row's unit, and how many units there are.
 
     Parameters
     ----------
     groups : array_like, shape (n_rows,)
-        Any names.
+        Any names, as `check_groups` returns them.
 
     Raises
     ------
     InputError
-        If a name is missing.
+        If there is one unit only.
 
     Examples
     --------
@@ -132,8 +191,6 @@ def units(groups: Any) -> tuple[np.ndarray, int]:
     (array([0, 1, 0]), 2)
     """
     codes, names = pd.factorize(pd.Series(groups).to_numpy())
-    if (codes < 0).any():
-        raise InputError(f"groups has no value in row {int((codes < 0).argmax())}; every row belongs to a unit")
     if len(names) < 2:
         raise InputError("groups holds one unit for all rows; chance cannot be seen within one unit")
     return codes, len(names)
@@ -191,6 +248,8 @@ def _windows(before: np.ndarray, after: np.ndarray, groups: tuple[Any, Any] | No
     unit, count = units(np.arange(len(both)) if groups is None else np.concatenate([*map(np.asarray, groups)]))
     sums = [_sums(both[part], unit[part], count) for part in (slice(cut), slice(cut, None))]
     sizes = [np.bincount(unit[part], minlength=count)[:, None] * 1.0 for part in (slice(cut), slice(cut, None))]
+    if groups is not None and all((size > 0).sum() == 1 for size in sizes):
+        raise InputError("groups holds one unit in each window; chance cannot be seen within one unit")
     alone = ((sizes[0] == 0) | (sizes[1] == 0))[:, 0]
     second = (sizes[0] == 0)[:, 0]
     for pair in (sums, sizes):

@@ -42,7 +42,7 @@ def training_noise(before: Summary, after: Summary, refits: Summary) -> Noise:
 
     *Means.* A variance from eight refits is too rough to judge thirty features by: it is moderated as in limma [2]_,
     with a prior that follows the size of the contribution (trained importances vary more the larger they are): the
-    largest of before, after and refits.
+    largest of before, after and refits. A feature that none of them uses has no noise.
 
     *Distances.* A feature whose effect was turned round has the mean it had. The mean square of the change from row to
     row over its expectation under training noise is an F statistic of functions [3]_; its degrees of freedom are
@@ -66,12 +66,14 @@ def training_noise(before: Summary, after: Summary, refits: Summary) -> Noise:
     level = np.maximum(np.maximum(before.means, after.means), refits.means.mean(axis=0))
     variance, freedom = _moderated(refits.means.var(axis=0, ddof=1), len(refits.means) - 1, level)
     difference, error = after.means - before.means, np.sqrt(2 * variance)
-    reach = stats.t.ppf((1 + LEVEL) / 2, freedom) * error
+    used = level > TINY * level.max()
+    reach = np.where(used, stats.t.ppf((1 + LEVEL) / 2, freedom) * error, 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
         # Without any spread a difference is certain, and no difference is no difference.
         p_value = np.where(difference == 0, 1.0, 2 * stats.t.sf(np.abs(difference) / error, freedom))
     apart = _distance(after.contributions - before.contributions, refits.contributions)
-    return Noise(difference - reach, difference + reach, _holm(np.minimum(1.0, 2 * np.minimum(p_value, apart))))
+    p_value = np.where(used, np.minimum(1.0, 2 * np.minimum(p_value, apart)), 1.0)
+    return Noise(difference - reach, difference + reach, _holm(p_value))
 
 
 def _distance(change: np.ndarray, refits: np.ndarray) -> np.ndarray:
