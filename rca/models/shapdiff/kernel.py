@@ -19,6 +19,7 @@ __all__ = ["attribute", "expected", "margins", "only"]
 TABLE = 12  # tests of a leaf up to which every pattern gets an entry of a table
 CELLS = 4096  # of a group: a table of one feature fits the first-level cache
 SLOTS = 24  # features of a group
+SHARES = 8  # of the leaves, whatever the number of threads, so that sums are rounded alike on every machine
 BLOCK = 4096  # rows whose cells are kept at a time
 ROOM = 48_000_000  # bytes of values that one thread adds up at a time
 
@@ -48,7 +49,7 @@ def attribute(
     factors : ndarray of float64, shape (n_rows, n_weights) or (n_rows, n_weights, n_targets), optional
         What each run is multiplied with, row by row, before the runs are added up; needed with `weights`.
     threads : int, default 1
-        Number of threads, each with its own share of the leaves.
+        Number of threads; the result does not depend on it.
     progress : bool, default False
         Whether to show a progress bar.
 
@@ -233,22 +234,21 @@ def _slice(
             np.zeros((len(weight), 1 << TABLE)), np.zeros((TABLE, 1 << TABLE)), np.zeros(columns * entries),
             np.zeros(int(top.max(initial=0)) + 1, np.uint16),
         )  # fmt: skip
-        run(data, order, begins, first, threads, points, group, work, out)
-        deep.run(data, rest[first::threads], points, out)
+        run(data, order, begins, first, SHARES, points, group, work, out)
+        deep.run(data, rest[first::SHARES], points, out)
         return out
 
-    return _added(share, threads).transpose(2, 1, 0)
+    return _added(share, min(SHARES, max(groups, len(rest), 1)), threads).transpose(2, 1, 0)
 
 
-def _added(share: Callable[[int], np.ndarray], threads: int) -> np.ndarray:
-    """Return the sum of the shares of all threads."""
-    if threads == 1:
-        return share(0)
+def _added(share: Callable[[int], np.ndarray], count: int, threads: int) -> np.ndarray:
+    """Return the sum of the shares, in their order."""
     with ThreadPoolExecutor(threads) as pool:
-        total, *others = pool.map(share, range(threads))
-    for one in others:
-        total += one
-    return np.asarray(total)
+        shares = pool.map(share, range(count))
+        total = next(shares)
+        for one in shares:
+            total += one
+    return total
 
 
 def _untabled(depth: np.ndarray, n: int, m: int) -> np.ndarray:
