@@ -1,5 +1,7 @@
 """What `explain` makes of outputs, classes, pipelines and bad input; `test_shapdiff.py` has the kinds of models."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,15 +11,23 @@ from sklearn import (
     ensemble,
     impute,
     linear_model,
+    metrics,
     model_selection,
+    multiclass,
     naive_bayes,
+    neighbors,
+    neural_network,
     pipeline,
     preprocessing as prep,
+    tree,
 )
+from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer, TfidfVectorizer
 
-from rca.errors import AnalysisError, InputError, NotAdditive, UnknownName
-from rca.models.shapdiff import explain, reference
+from rca.errors import InputError, NotAdditive, UnknownName
+from rca.models.shapdiff import compare, explain, reference
 
 RNG = np.random.default_rng(5)
 N = 240
@@ -35,6 +45,7 @@ Y = (SCORE > 1.5).map({True: "fraud", False: "fine"})
 THREE = pd.cut(SCORE, 3, labels=["low", "mid", "top"]).astype(str)
 NUMBERS = X[["amount", "age"]].fillna(0.0).assign(hour=RNG.normal(size=N))
 SOME, KNOWN = slice(0, 25), slice(100, 130)
+PAIR = np.column_stack([Y == "fraud", Y == "fine"]).astype(int)
 
 
 @pytest.fixture(scope="module")
@@ -254,6 +265,11 @@ def test_categories_are_taken_and_unseen_ones_named():
         ({"y": Y.head(3)}, InputError, "y has another index than X"),
         ({"y": Y.tolist()[:3]}, InputError, r"y has the shape \(3,\); one label for each of the 240 rows"),
         ({"y": Y.where(Y.index != 7, "fraude")}, InputError, "row 7 has 'fraude', .* classes .*mean 'fraud'"),
+        (
+            {"y": Y.to_frame().to_numpy()},
+            InputError,
+            r"y has the shape \(240, 1\); .* in one dimension; give its one column",
+        ),
         ({"y": Y.where(Y.index != 7, None)}, InputError, "y: row 7 has"),
         ({"background": NUMBERS.head(0)}, InputError, "background has no rows"),
         ({"background": NUMBERS.assign(hour=np.inf)}, InputError, "background: column 'hour' has an infinite value"),
@@ -273,10 +289,60 @@ def test_the_target_of_a_regression_is_finite():
         explain(model, NUMBERS, background=NUMBERS[KNOWN], output="loss", y=odd)
 
 
-def test_an_infinite_loss_is_an_error():
-    model = ensemble.RandomForestClassifier(2, random_state=0).fit(NUMBERS, Y)
-    with pytest.raises(AnalysisError, match="probability 0, so the log loss is infinite"):
-        explain(model, NUMBERS, background=NUMBERS[KNOWN], output="loss", y=Y[::-1].to_numpy())
+EPS = np.finfo(float).eps
+CERTAIN = [
+    ensemble.RandomForestClassifier(4, random_state=0),
+    tree.DecisionTreeClassifier(random_state=0),
+    neighbors.KNeighborsClassifier(3),
+]
+
+
+@pytest.mark.parametrize("model", CERTAIN, ids=lambda model: type(model).__name__)
+@pytest.mark.parametrize("labels", [Y, THREE], ids=["two", "three"])
+def test_sure_mistakes_cost_what_scikit_learn_lets_them_cost_and_are_counted(model, labels):
+    model = clone(model).fit(NUMBERS[60:], labels[60:])
+    rows, known, truth = NUMBERS[:60], NUMBERS[60:130], labels[:60]
+    found = explain(model, rows, background=known, output="loss", y=truth)
+    wanted = [
+        metrics.log_loss([label], [chance], labels=model.classes_)
+        for label, chance in zip(truth, model.predict_proba(rows), strict=True)
+    ]
+    np.testing.assert_allclose(found.base_values + found.values.sum(axis=1), wanted, atol=1e-9)
+    places = [list(model.classes_).index(label) for label in truth]
+    zero = (model.predict_proba(rows)[np.arange(60), places] == 0).sum()
+    others = (model.predict_proba(known) == 0).any(axis=1).sum()
+    assert zero > 0 and found.notes[-1].startswith(
+        f"The model gives the true class the probability 0 in {zero} of 60 rows, and a class that is true somewhere in "
+        f"{others} of 70 background rows: that counts as a log loss of 36,"
+    )
+    bases = -np.log(np.clip(model.predict_proba(known)[:, places], EPS, 1)).mean(axis=0)
+    np.testing.assert_allclose(found.base_values, bases, atol=1e-9)
+
+
+def test_losses_of_a_sure_forest_follow_the_margin_against_each_background_row():
+    model = ensemble.RandomForestClassifier(5, random_state=0).fit(NUMBERS[60:], Y[60:])
+    rows, known, truth = NUMBERS[:30], NUMBERS[60:80], Y[:30]
+    found = explain(model, rows, background=known, output="loss", y=truth)
+    column = (truth == "fraud").to_numpy().astype(int)
+    there = model.predict_proba(rows)[np.arange(30), column]
+    cost = lambda chance: -np.log(np.maximum(chance, EPS))  # noqa: E731
+    wanted = np.zeros(rows.shape)
+    for place in range(len(known)):
+        one = known.iloc[[place]]
+        here = model.predict_proba(one)[0, column]
+        with np.errstate(invalid="ignore"):
+            slope = np.where(
+                there == here, -1 / np.maximum(here, EPS) * (here > 0), (cost(there) - cost(here)) / (there - here)
+            )
+        towards = np.where(column == 1, 1, -1)
+        wanted += explain(model, rows, background=one).values * (towards * slope)[:, None] / len(known)
+    np.testing.assert_allclose(found.values, wanted, atol=1e-9)
+
+
+def test_a_losses_note_is_there_only_where_it_was_cut():
+    model = linear_model.LogisticRegression().fit(NUMBERS, Y)
+    found = explain(model, NUMBERS[SOME], background=NUMBERS[KNOWN], output="loss", y=Y[SOME])
+    assert len(found.notes) == 2
 
 
 class Odd(ensemble.GradientBoostingRegressor):
@@ -319,3 +385,180 @@ def test_boosters_in_pipelines_take_sparse_rows_as_their_library_does():
     total = found.base_value + found.values.sum(axis=1)
     np.testing.assert_allclose(total, model.predict(X[SOME]), rtol=1e-4, atol=1e-4)
     assert (found.to_frame()[["amount", "age", "tier"]] == 0).all(axis=None)
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda: neural_network.MLPClassifier((3,), max_iter=400, random_state=0).fit(NUMBERS, PAIR),
+        lambda: multiclass.OneVsRestClassifier(linear_model.LogisticRegression()).fit(NUMBERS, PAIR),
+        lambda: linear_model.RidgeClassifier().fit(NUMBERS, PAIR),
+    ],
+)
+def test_classifiers_of_several_labels_a_row_are_refused(made):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = made()
+    with pytest.raises(InputError, match=f"the {type(model).__name__} was fitted on several targets; only one"):
+        explain(model, NUMBERS[SOME], background=NUMBERS[KNOWN])
+
+
+@pytest.mark.parametrize("model", [linear_model.LogisticRegression(), naive_bayes.GaussianNB()])
+def test_rows_that_are_all_the_same_cannot_be_their_own_background(model):
+    model.fit(NUMBERS, Y)
+    with pytest.raises(InputError, match=r"X has one row and would be its own background, .* give background"):
+        explain(model, NUMBERS[:1])
+    with pytest.raises(InputError, match="X has 2 equal rows"):
+        explain(model, NUMBERS.iloc[[3, 3]])
+    found = explain(model, NUMBERS[:1], background=NUMBERS[KNOWN])
+    assert (found.values != 0).all()
+
+
+RAW = pipeline.make_pipeline(
+    compose.make_column_transformer(
+        (impute.SimpleImputer(), ["amount", "age"]), (prep.OneHotEncoder(sparse_output=False), ["city"]),
+        (TfidfVectorizer(), "text"), sparse_threshold=0,
+    ),
+    linear_model.LogisticRegression(),
+)  # fmt: skip
+RAW_TREE = clone(RAW).set_params(logisticregression=tree.DecisionTreeRegressor(max_depth=3))
+
+
+@pytest.mark.parametrize(
+    ("model", "labels"),
+    [
+        (CalibratedClassifierCV(RAW, cv=2), Y),
+        (ensemble.VotingClassifier([("one", RAW)], voting="soft"), Y),
+        (ensemble.StackingClassifier([("one", RAW)], cv=2), Y),
+        (compose.TransformedTargetRegressor(RAW_TREE, func=np.sinh, inverse_func=np.arcsinh), SCORE),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_models_around_a_pipeline_take_whatever_it_takes(model, labels):
+    model = clone(model).fit(X, labels)
+    found = explain(model, X[SOME][:5], background=X[KNOWN][:6], output="probability")
+    own = model.predict_proba(X[SOME][:5])[:, 1] if hasattr(model, "classes_") else model.predict(X[SOME][:5])
+    np.testing.assert_allclose(found.base_value + found.values.sum(axis=1), own, atol=1e-9)
+    np.testing.assert_allclose(found.to_frame()["tier"], 0.0, atol=1e-12)
+    assert (found.to_frame()[["city", "text"]] != 0).any().all()
+
+
+def test_models_around_a_plain_model_still_say_that_they_take_numbers():
+    model = ensemble.VotingClassifier([("one", linear_model.LogisticRegression())]).fit(NUMBERS, Y)
+    with pytest.raises(InputError, match="X: column 'hour' is str; only numbers can be explained"):
+        explain(model, NUMBERS.assign(hour="noon"))
+
+
+def test_a_model_around_a_counter_of_words_is_given_the_texts():
+    inner = pipeline.make_pipeline(CountVectorizer(), linear_model.LogisticRegression())
+    model = CalibratedClassifierCV(inner, cv=2).fit(X["text"], Y)
+    found = explain(model, X[["text"]][SOME], background=X[["text"]][KNOWN])
+    own = model.predict_proba(X["text"][SOME])[:, 1]
+    np.testing.assert_allclose(found.base_value + found.values[:, 0], own, atol=1e-9)
+
+
+def test_neighbours_asked_in_between_are_the_same_model():
+    for kind in ("kd_tree", "ball_tree"):
+        model = neighbors.KNeighborsClassifier(30, algorithm=kind).fit(NUMBERS, Y)
+        first, second = (explain(model, rows, background=NUMBERS[KNOWN]) for rows in (NUMBERS[:30], NUMBERS[30:70]))
+        assert first.model_id == second.model_id and len(compare(first, second)) == 3
+        other = neighbors.KNeighborsClassifier(30, algorithm=kind).fit(NUMBERS + 1e-9, Y)
+        assert explain(other, NUMBERS[:30], background=NUMBERS[KNOWN]).model_id != first.model_id
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        linear_model.PoissonRegressor(),
+        linear_model.GammaRegressor(),
+        linear_model.TweedieRegressor(power=1.5),
+        linear_model.TweedieRegressor(power=0, link="log"),
+        pipeline.make_pipeline(prep.StandardScaler(), linear_model.PoissonRegressor()),
+    ],
+    ids=lambda model: str(model)[:24],
+)
+def test_regressions_of_a_logarithm_are_exact_in_it(shap, model):
+    model.fit(NUMBERS, np.exp(SCORE / 3))
+    found = explain(model, NUMBERS[SOME], background=NUMBERS[KNOWN])
+    assert (found.method, found.output) == ("linear", "margin")
+    last, apart = (model[-1], model[0].transform) if hasattr(model, "steps") else (model, np.asarray)
+    wanted = shap.LinearExplainer((last.coef_, last.intercept_), apart(NUMBERS[KNOWN])).shap_values(
+        apart(NUMBERS[SOME])
+    )
+    np.testing.assert_allclose(found.values, wanted, atol=1e-9)
+    np.testing.assert_allclose(found.base_value + found.values.sum(axis=1), np.log(model.predict(NUMBERS[SOME])))
+    assert explain(model, NUMBERS[SOME], background=NUMBERS[KNOWN], output="probability").output == "prediction"
+
+
+def test_a_tweedie_regression_without_a_link_is_in_the_unit_of_the_target():
+    found = explain(linear_model.TweedieRegressor(power=0).fit(NUMBERS, SCORE), NUMBERS[SOME])
+    assert (found.method, found.output) == ("linear", "prediction")
+
+
+@pytest.mark.parametrize("more", [{}, {"background": NUMBERS[KNOWN]}, {"output": "loss"}], ids=str)
+def test_values_do_not_depend_on_the_number_of_cores(monkeypatch, more):
+    model = ensemble.HistGradientBoostingClassifier(max_iter=12, random_state=0).fit(NUMBERS, Y)
+    if "output" in more:
+        more = {"background": NUMBERS[KNOWN], "y": Y, **more}
+    found = set()
+    for cores in (1, 2, 3, 8):
+        monkeypatch.setattr("os.cpu_count", lambda cores=cores: cores)
+        found.add(explain(model, NUMBERS, **more).values.tobytes())
+    assert len(found) == 1
+
+
+class Duck:
+    """A model of another library, that reads columns by their names."""
+
+    def predict(self, rows):
+        return 2 * rows["amount"].to_numpy() + rows["hour"].to_numpy()
+
+
+def test_a_model_that_is_neither_scikit_learns_nor_tells_what_it_was_fitted_on_is_given_the_table():
+    found = explain(Duck(), NUMBERS[SOME], background=NUMBERS[KNOWN])
+    np.testing.assert_allclose(found.values[:, 0], 2 * (NUMBERS["amount"][SOME] - NUMBERS["amount"][KNOWN].mean()))
+    with pytest.raises(InputError, match="X: the Duck cannot predict these rows: 'hour'"):
+        explain(Duck(), NUMBERS[["amount", "age"]])
+
+
+def test_a_class_is_not_a_model():
+    with pytest.raises(InputError, match="the model is the class LogisticRegression; a fitted instance is wanted"):
+        explain(linear_model.LogisticRegression, NUMBERS)
+
+
+def test_missing_texts_and_categories_are_named_by_column_and_row():
+    model = clone(RAW).fit(X, Y)
+    for column in ("city", "text"):
+        odd = X[SOME].assign(**{column: X[column][SOME].where(X.index[SOME] != 7)})
+        with pytest.raises(InputError, match=rf"X: the Pipeline cannot predict .* column '{column}' has nan in row 7"):
+            explain(model, odd, background=X[KNOWN])
+        with pytest.raises(InputError, match=rf"background: the Pipeline .* column '{column}' has nan in row 7"):
+            explain(model, X[KNOWN], background=odd)
+    odd = X[SOME].assign(city=X["city"][SOME].where(X.index[SOME] != 7), text=X["text"][SOME].where(X.index[SOME] != 7))
+    with pytest.raises(InputError, match="cannot predict these rows: row 7 is refused"):
+        explain(model, odd, background=X[KNOWN])
+
+
+def test_labels_of_another_type_than_the_classes_are_named_by_type():
+    model = ensemble.GradientBoostingClassifier(n_estimators=2).fit(NUMBERS, (Y == "fraud").astype(int))
+    labels = (Y == "fraud").astype(int).astype(str)
+    with pytest.raises(InputError, match=r"row 0 has '.', .*: it is a str, the classes are int$"):
+        explain(model, NUMBERS, background=NUMBERS[KNOWN], output="loss", y=labels)
+
+
+def test_a_pipeline_that_begins_with_nothing_is_given_names_without_a_warning():
+    for steps in (["passthrough", prep.StandardScaler()], ["passthrough"]):
+        model = pipeline.make_pipeline(*steps, linear_model.Ridge()).fit(NUMBERS, SCORE)
+        assert explain(model, NUMBERS[SOME]).method == "linear"
+        with pytest.raises(UnknownName, match="missing column 'age'"):
+            explain(model, NUMBERS[["amount", "hour"]])
+
+
+def test_what_fails_in_this_code_is_not_put_down_to_the_rows(booster, monkeypatch):
+    def broken(*_, **__):
+        raise ValueError("a mistake of ours")
+
+    monkeypatch.setattr("rca.models.shapdiff.exact.codes", broken)
+    with pytest.raises(ValueError, match=r"^a mistake of ours$") as caught:
+        explain(booster, NUMBERS[SOME])
+    assert not isinstance(caught.value, InputError)

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from sklearn import ensemble
 
-from rca.errors import AnalysisError
 from rca.models.shapdiff import cross, kernel, links
 from rca.models.shapdiff.leaves import read
 
@@ -144,11 +143,19 @@ def test_log_loss_of_a_forest_is_that_of_its_probabilities(classes):
     np.testing.assert_allclose(found[:, :, 0].sum(1) + base, own, atol=1e-9)
 
 
-def test_an_infinite_log_loss_is_an_error_that_names_the_row():
-    model, leaves, rows, background, _, f, g = made(ensemble.RandomForestClassifier, 2, n_estimators=2)
-    y = (model.predict_proba(rows)[:, 1] < 0.5).astype(int)
-    with pytest.raises(AnalysisError, match=r"row \d+: the model gives class \d the probability 0"):
-        links.loss(leaves, rows, background, f, g, y, classes=True)
+def test_the_slope_of_a_cut_logarithm_holds_for_no_tiny_and_whole_probabilities():
+    rng = np.random.default_rng(0)
+    few = np.array([0.0, 1e-6, 1e-3, 0.3, 1.0])
+    f = np.concatenate([few, np.exp(rng.uniform(-13, 0, 300)), np.zeros(5)])[:, None]
+    g = np.concatenate([few, np.exp(rng.uniform(-13, 0, 200)), np.zeros(4)])[:, None]
+    factors, weights = links._cut(f, g)
+    found = factors[:, :, 0] @ weights.T * len(g)
+    cost = lambda x: -np.log(np.maximum(x, np.finfo(float).eps))  # noqa: E731
+    np.testing.assert_allclose(found * (f - g.T), cost(f) - cost(g.T), rtol=0, atol=1e-8)
+    both = np.maximum(f, g.T)
+    wanted = np.where(both > 0, -1 / np.where(both > 0, both, 1), 0.0)
+    same = f == g.T
+    np.testing.assert_allclose(found[same], wanted[same], rtol=1e-6)
 
 
 @pytest.mark.parametrize("reach", [1e-9, 1.0, 30.0, 300.0])

@@ -5,14 +5,18 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import tempfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from rca.errors import InputError
+
 __all__ = ["archive", "fingerprint"]
 
 FIXED_TIME = (1980, 1, 1, 0, 0, 0)
+SEARCHED, COUNTERS = ("KDTree", "BallTree"), slice(7, 11)  # of their state: trims, leaves, splits and calls so far
 
 
 def fingerprint(model: Any) -> str:
@@ -27,6 +31,16 @@ def fingerprint(model: Any) -> str:
     -------
     str
         64 hexadecimal digits.
+
+    Raises
+    ------
+    InputError
+        If a part of the model can neither be written by skops nor pickled, as a function without a name.
+
+    Notes
+    -----
+    What does not change what a model computes is left out: how often the search trees of neighbours were asked, and
+    catboost's time and number of the training.
 
     Examples
     --------
@@ -44,14 +58,68 @@ def _content(model: Any) -> dict[str, bytes]:
         return {"ubj": bytes((model.get_booster() if hasattr(model, "get_booster") else model).save_raw("ubj"))}
     if family == "lightgbm":
         return {"txt": getattr(model, "booster_", model).model_to_string().encode()}
+    if family == "catboost":
+        return _of_catboost(model)
+    import pickle
+
     import skops.io
 
     try:
-        return _members(skops.io.dumps(model))
+        members = _members(skops.io.dumps(model))
+        schema = _uncounted(members["schema.json"])
+        if b'"__module__": "catboost' not in schema:
+            return {**members, "schema.json": schema}
     except (AttributeError, LookupError, RecursionError, TypeError, ValueError):
-        import joblib
+        pass
+    try:
+        return {"pickle": _pickled(model).encode()}
+    except pickle.PicklingError as error:
+        raise InputError(f"the {type(model).__name__} holds what cannot be written: {error.args[0]}") from error
 
-        return {"pickle": joblib.hash(model).encode()}
+
+def _of_catboost(model: Any) -> dict[str, bytes]:
+    """Return trees and classes; models with texts or embeddings, which have no JSON, whole."""
+    import catboost
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.json"
+        try:
+            model.save_model(str(path), format="json")
+        except catboost.CatBoostError:
+            model.save_model(str(path), format="cbm")
+            return {"cbm": path.read_bytes()}
+        whole = json.loads(path.read_text(encoding="utf-8"))
+    about = whole.pop("model_info", {})
+    whole["classes"], whole["loss"] = about.get("class_params"), about.get("params", {}).get("loss_function")
+    return {"json": json.dumps(whole, sort_keys=True).encode()}
+
+
+def _uncounted(schema: bytes) -> bytes:
+    """Return a schema without how often the search trees of neighbours were asked."""
+    whole = json.loads(schema)
+    for node in _nodes(whole):
+        if node.get("__class__") in SEARCHED and node.get("__module__", "").startswith("sklearn.neighbors."):
+            state = node["content"]["content"]
+            state[COUNTERS] = [None] * len(state[COUNTERS])
+    return json.dumps(whole).encode()
+
+
+def _pickled(model: Any) -> str:
+    """Return the hash of a model's pickle, with catboost and the search trees of neighbours by what they compute."""
+    from joblib.hashing import NumpyHasher
+    from sklearn.neighbors import BallTree, KDTree
+
+    class Hasher(NumpyHasher):  # type: ignore[misc]
+        def save(self, obj: Any) -> None:
+            if isinstance(obj, (BallTree, KDTree)):
+                state = list(obj.__getstate__())
+                state[COUNTERS] = []
+                obj = (type(obj).__name__, state)
+            elif type(obj).__module__.startswith("catboost.") and hasattr(obj, "save_model"):
+                obj = (type(obj).__name__, _of_catboost(obj))
+            super().save(obj)
+
+    return str(Hasher("md5").hash(model))
 
 
 def _digest(content: dict[str, bytes]) -> str:

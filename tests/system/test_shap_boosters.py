@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from rca.errors import InputError, UnknownName
+from rca.models.shapdiff import explain
 from rca.models.shapdiff.leaves import lgb, xgb
 
 pytestmark = pytest.mark.system
@@ -357,7 +358,9 @@ def test_xgboost_finds_categories_in_another_order_and_refuses_others():
         outputs(xgb.read(model, 6), xgb.codes(model, fewer))[:, 0], model.predict(fewer), atol=1e-5
     )
     more = frame.assign(letter=frame["letter"].cat.add_categories(["z"]))
-    with pytest.raises(UnknownName, match="column 'letter' has the category 'z', which the model does not know"):
+    with pytest.raises(
+        UnknownName, match="column 'letter' lists the category 'z', used in no row; the model does not know"
+    ):
         xgb.codes(model, more)
     with pytest.raises(xgboost.core.XGBoostError, match="category not in the training set"):
         model.predict(more)
@@ -644,3 +647,161 @@ def test_rows_are_not_changed_and_other_columns_are_refused(reader):
     for wrong, said in ((frame[["a"]], "rows have 1"), (frame.assign(a="x"), "column 'a' is")):
         with pytest.raises(InputError, match=said):
             READERS[reader].codes(model, wrong)
+
+
+def plain():
+    frame = table(30, rows=200, missing=False, categories=False).astype(float)
+    return frame, target(frame)
+
+
+def quiet(**more):
+    return {"iterations": 5, "verbose": False, "allow_writing_files": False, "thread_count": 1, **more}
+
+
+def focal(truth, raw):
+    chance = 1 / (1 + np.exp(-raw))
+    return chance - truth, chance * (1 - chance)
+
+
+@pytest.mark.parametrize("output", ["probability", "loss"])
+def test_a_raw_score_that_nothing_known_makes_a_probability_of_is_no_probability(output):
+    frame, wanted = plain()
+    truth = (wanted > 1).astype(int)
+    rows = xgboost.DMatrix(frame, truth, nthread=1)
+    for model, said in (
+        (
+            lightgbm.LGBMClassifier(objective=focal, n_jobs=1, n_estimators=3, **FEW),
+            r"a function of its own \('focal'\)",
+        ),
+        (xgboost.XGBClassifier(objective="binary:logitraw", n_jobs=1, n_estimators=3), "'binary:logitraw'"),
+        (xgboost.train({"objective": "binary:logitraw"}, rows, 3), "'binary:logitraw'"),
+    ):
+        if hasattr(model, "fit"):
+            model.fit(frame, truth)
+        assert explain(model, frame[:9], background=frame[50:60]).additivity_error < 1e-5
+        if output == "probability" and not hasattr(model, "fit"):
+            continue
+        labels = truth[:9] if output == "loss" else None
+        with pytest.raises(InputError, match=f"the objective {said}.* is no probability.*want output='margin'"):
+            explain(model, frame[:9], background=frame[50:60], output=output, y=labels)
+
+
+@pytest.mark.parametrize("kind", ["xgboost", "lightgbm", "catboost", "gblinear"])
+@pytest.mark.parametrize("classes", [True, False])
+def test_the_unit_in_a_pipeline_does_not_depend_on_the_background(kind, classes):
+    import catboost
+    from sklearn import decomposition, pipeline, preprocessing
+
+    frame, wanted = plain()
+    name = "Classifier" if classes else "Regressor"
+    last = {
+        "xgboost": lambda: getattr(xgboost, f"XGB{name}")(n_jobs=1, n_estimators=3),
+        "gblinear": lambda: getattr(xgboost, f"XGB{name}")(n_jobs=1, n_estimators=3, booster="gblinear"),
+        "lightgbm": lambda: getattr(lightgbm, f"LGBM{name}")(n_jobs=1, n_estimators=3, **FEW),
+        "catboost": lambda: getattr(catboost, f"CatBoost{name}")(**quiet()),
+    }[kind]
+    for step in (preprocessing.StandardScaler(), decomposition.PCA(4)):
+        model = pipeline.make_pipeline(step, last()).fit(frame.to_numpy(), wanted > 1 if classes else wanted)
+        found = [explain(model, frame[:9], background=some) for some in (None, frame[50:60])]
+        assert {one.output for one in found} == {"margin" if classes else "prediction"}
+        given = model[0].transform(frame[:9].to_numpy())
+        raw = {"lightgbm": {"raw_score": True}, "catboost": {"prediction_type": "RawFormulaVal"}}
+        own = model[-1].predict(given, **raw.get(kind, {"output_margin": True}))
+        for one in found:
+            np.testing.assert_allclose(one.base_value + one.values.sum(axis=1), own, rtol=1e-4, atol=1e-4)
+
+
+def test_a_linear_booster_is_explained_exactly_by_its_slopes(shap):
+    frame, wanted = plain()
+    frame = frame.mask(np.random.default_rng(0).random(frame.shape) < 0.1)
+    rows, known = frame[:20], frame[50:90]
+    linear = {"booster": "gblinear", "n_jobs": 1, "n_estimators": 20}
+    for model, labels in (
+        (xgboost.XGBRegressor(**linear), wanted),
+        (xgboost.XGBRegressor(objective="count:poisson", **linear), np.exp(wanted / 3).round()),
+        (xgboost.XGBClassifier(**linear), wanted > 1),
+        (xgboost.XGBClassifier(**linear), three(wanted)),
+    ):
+        model.fit(frame, labels)
+        slopes = np.atleast_2d(model.coef_).T
+        found = explain(model, rows, background=known)
+        assert found.method == "linear"
+        values = (rows.fillna(0).to_numpy() - known.fillna(0).to_numpy().mean(axis=0))[:, :, None] * slopes
+        np.testing.assert_allclose(found.values.reshape(values.shape), values, rtol=0, atol=1e-5)
+        booster = explain(model.get_booster(), rows, background=known)
+        np.testing.assert_allclose(booster.values, found.values, atol=1e-6)
+        assert booster.output == found.output
+    scores = shap.LinearExplainer((slopes[:, 0], 0.0), known.fillna(0)).shap_values(rows.fillna(0))
+    np.testing.assert_allclose(found.values[..., 0], scores, rtol=0, atol=1e-5)
+
+
+def test_a_booster_that_gives_classes_only_has_the_probabilities_of_its_margins():
+    frame, wanted = plain()
+    rows = xgboost.DMatrix(frame, three(wanted), nthread=1)
+    hard, soft = (
+        xgboost.train({"objective": f"multi:{kind}", "num_class": 3}, rows, 3) for kind in ("softmax", "softprob")
+    )
+    found = [explain(one, frame[:9], background=frame[50:60], output="probability").values for one in (hard, soft)]
+    np.testing.assert_allclose(found[0], found[1], atol=1e-6)
+
+
+def test_one_class_against_all_others_has_a_probability_each():
+    frame, wanted = plain()
+    model = lightgbm.LGBMClassifier(objective="multiclassova", n_jobs=1, n_estimators=4, **FEW)
+    model.fit(frame, three(wanted))
+    found = explain(model, frame[:9], background=frame[50:60], output="probability")
+    own = model.predict_proba(frame)
+    np.testing.assert_allclose(found.base_values + found.values.sum(axis=1), own[:9], atol=1e-9)
+    np.testing.assert_allclose(found.base_values, own[50:60].mean(axis=0), atol=1e-12)
+    with pytest.raises(InputError, match=r"the loss of this LGBMClassifier \(one class against all others\)"):
+        explain(model, frame[:9], background=frame[50:60], output="loss", y=three(wanted)[:9])
+
+
+def test_a_ranking_by_catboost_is_explained_in_its_score():
+    import catboost
+
+    frame, wanted = plain()
+    model = catboost.CatBoostRanker(**quiet()).fit(frame, three(wanted), group_id=np.repeat(range(10), 20))
+    for some in (None, frame[50:60]):
+        found = explain(model, frame[:9], background=some)
+        assert found.output == "prediction"
+        np.testing.assert_allclose(found.base_value + found.values.sum(axis=1), model.predict(frame[:9]), atol=1e-9)
+
+
+def test_an_empty_booster_is_not_fitted():
+    with pytest.raises(InputError, match="the Booster is not fitted"):
+        explain(xgboost.Booster(), plain()[0])
+
+
+def test_a_category_that_xgboost_has_not_seen_is_named_by_row():
+    frame = table(31, rows=100)
+    model = xgboost.XGBRegressor(n_jobs=1, n_estimators=2, enable_categorical=True).fit(frame, target(frame))
+    odd = frame.assign(letter=frame["letter"].astype(object).where(frame.index != 7, "new").astype("category"))
+    with pytest.raises(UnknownName, match=r"background: column 'letter' has the category 'new' in row 7, 1 such rows"):
+        explain(model, frame, background=odd)
+    unused = frame.assign(letter=frame["letter"].cat.add_categories(["new"]))
+    with pytest.raises(UnknownName, match="X: column 'letter' lists the category 'new', used in no row"):
+        explain(model, unused)
+
+
+def test_catboost_is_one_model_in_memory_and_on_disk(tmp_path):
+    import pickle
+
+    import catboost
+    from sklearn import pipeline, preprocessing
+
+    from rca.modelfile import fingerprint
+
+    frame, wanted = plain()
+    truth = np.where(wanted > 1, "fraud", "fine")
+    model = catboost.CatBoostClassifier(**quiet()).fit(frame, truth)
+    model.save_model(str(tmp_path / "m.cbm"))
+    model.predict(frame)
+    loaded = catboost.CatBoostClassifier().load_model(str(tmp_path / "m.cbm"))
+    again = catboost.CatBoostClassifier(**quiet()).fit(frame, truth)
+    assert len({fingerprint(one) for one in (model, loaded, again, pickle.loads(pickle.dumps(model)))}) == 1
+    renamed = catboost.CatBoostClassifier(**quiet()).fit(frame, np.where(wanted > 1, "fraud", "good"))
+    deeper = catboost.CatBoostClassifier(**quiet(depth=2)).fit(frame, truth)
+    assert len({fingerprint(one) for one in (model, renamed, deeper)}) == 3
+    piped = pipeline.make_pipeline(preprocessing.StandardScaler(), model)
+    assert fingerprint(piped.fit(frame, truth)) == fingerprint(pickle.loads(pickle.dumps(piped)))

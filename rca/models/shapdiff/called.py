@@ -11,8 +11,8 @@ import pandas as pd
 from rca.errors import InputError
 from rca.models.shapdiff import scores
 from rca.models.shapdiff.estimate import enumeration, permutation
-from rca.models.shapdiff.exact import Found, Task
-from rca.models.shapdiff.rows import family
+from rca.models.shapdiff.exact import Found, Task, check_alone
+from rca.models.shapdiff.rows import family, last_step
 from rca.models.shapdiff.unwrap import feed
 
 __all__ = ["SAMPLE", "by_calls"]
@@ -41,8 +41,9 @@ def by_calls(task: Task) -> Found:
     For 100 background rows a row takes, in CPU time, 3 ms (logistic regression, 8 features; 20 with 10), 6 ms
     (network of 50 units, 8 features), 0.1 s (support vector machine of 300 rows, 8 features).
     """
+    check_alone(task)
     model, table, count = task.model, task.table, len(task.table)
-    classes = scores.classes_of(model)
+    classes = scores.classes_of(last_step(model))
     truth = scores.label_codes(task.y, table.index, classes) if task.output == "loss" else None
     plain = scores.margin if task.output == "margin" else scores.prediction
 
@@ -76,7 +77,10 @@ def by_calls(task: Task) -> Found:
         )
     kind = "loss" if truth is not None else _kind(task, classes)
     base = base if truth is not None else base[0]
-    return Found(values, base, own, kind, method, how, tuple(classes), error=error)
+    cut = ""
+    if truth is not None and classes:
+        cut = scores.cut_losses(plain(model, feed(model, table)), plain(model, feed(model, known)), truth)
+    return Found(values, base, own, kind, method, how, tuple(classes), error=error, cut=cut)
 
 
 def _quick(model: Any) -> bool:

@@ -8,13 +8,17 @@ import numpy as np
 
 __all__ = ["cross"]
 
-TOLERANCE = 1e-9  # of the largest value
+TOLERANCE = 1e-9
 SAMPLE = 160  # rows on which the background rows are compared at first
 SLICE = 4_000_000  # numbers at a time
 
 
 def cross(
-    function: Callable[[np.ndarray, np.ndarray], np.ndarray], rows: np.ndarray, background: np.ndarray
+    function: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    rows: np.ndarray,
+    background: np.ndarray,
+    *,
+    tolerance: float = TOLERANCE,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return factors and weights with ``function(x, b) = sum_k factors[x, k] * weights[b, k]``.
 
@@ -28,6 +32,8 @@ def cross(
         From points of shape (n, d) and (m, d) to values of shape (n, m, n_targets).
     rows, background : ndarray of float64, shape (n_rows, d) and (n_background, d)
         Points.
+    tolerance : float, default 1e-9
+        Largest residual, of the largest value.
 
     Returns
     -------
@@ -38,7 +44,7 @@ def cross(
 
     Notes
     -----
-    Largest residual 1e-9 of the largest value, measured on at least 160 other rows against all background rows. With
+    The largest residual is measured on at least 160 other rows against all background rows. With
     all background rows chosen the sum is exact, so that an answer is always found.
 
     References
@@ -56,11 +62,11 @@ def cross(
     order = _spread(rows)
     while True:
         used, checked = order[:count], order[count : 2 * count]
-        chosen = _choose(function(rows[used], some[_spread(some)[: 4 * SAMPLE]]), TOLERANCE * sharp)
+        chosen = _choose(function(rows[used], some[_spread(some)[: 4 * SAMPLE]]), tolerance * sharp)
         points = some[_spread(some)[: 4 * SAMPLE]][chosen]
         exact = len(points) == len(some)
         weights, residual, largest = _mixtures(function, rows[used], rows[checked], points, background, exact)
-        if exact or residual <= TOLERANCE * largest:
+        if exact or residual <= tolerance * largest:
             break
         if len(some) > 4 * SAMPLE and count >= 8 * SAMPLE:
             points, exact = some, True

@@ -10,14 +10,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rca.errors import InputError
+from rca.errors import InputError, UnknownName
 from rca.models.shapdiff import scores
 from rca.models.shapdiff.estimate import affine
 from rca.models.shapdiff.leaves import Leaves, codes
+from rca.models.shapdiff.objective import as_read, is_linear_booster, weights
 from rca.models.shapdiff.rows import check_codes, family
 from rca.models.shapdiff.unwrap import Inner
 
-__all__ = ["Found", "Task", "by_catboost", "by_leaves", "by_slopes"]
+__all__ = ["Found", "Task", "by_catboost", "by_leaves", "by_slopes", "check_alone"]
 
 ROOM = 25_000_000  # values of inner columns at a time, 200 MB
 THREADS = 8
@@ -75,6 +76,8 @@ class Found:
         Standard errors.
     tokens : DataFrame or None
         Of text columns.
+    cut : str
+        A sentence on rows whose log loss was cut, or nothing.
     """
 
     values: np.ndarray
@@ -87,6 +90,7 @@ class Found:
     single: float = 0.0
     error: np.ndarray | None = None
     tokens: pd.DataFrame | None = None
+    cut: str = ""
 
 
 def by_leaves(task: Task, leaves: Leaves) -> Found:
@@ -139,39 +143,61 @@ def by_leaves(task: Task, leaves: Leaves) -> Found:
     if task.background is not None:
         how = f"Interventional, against all {len(task.background):,} background rows."
     method = f"tree, {'path-dependent' if task.background is None else 'interventional'}"
-    return Found(values, base, own, output, method, how, tuple(classes), single, tokens=tokens)
+    cut = ""
+    if truth is not None and classes and leaves.link == "identity" and others is not None:
+        cut = scores.cut_losses(margins, others, truth)
+    return Found(values, base, own, output, method, how, tuple(classes), single, tokens=tokens, cut=cut)
+
+
+def check_alone(task: Task) -> None:
+    """Raise if rows that are their own background are all the same, so that nothing could contribute."""
+    if task.background is None and len(task.table.drop_duplicates()) == 1:
+        many = "one row" if len(task.table) == 1 else f"{len(task.table):,} equal rows"
+        raise InputError(
+            f"X has {many} and would be its own background, so that every contribution would be 0; "
+            "give background: rows that stand for 'feature not known'"
+        )
 
 
 def by_slopes(task: Task) -> Found | None:
     """Return contributions in a linear model, or None if it is not linear on these rows."""
     model = task.inner.model
-    if not hasattr(model, "coef_") or task.output == "loss":
+    if not (hasattr(model, "coef_") or is_linear_booster(model)) or task.output == "loss":
         return None
     classes = scores.classes_of(model)
-    output = "margin" if classes and scores.has_margin(model) else "probability" if classes else "prediction"
-    if classes and task.output != output:
+    output = "margin" if scores.has_margin(model) else "probability" if classes else "prediction"
+    if output != "prediction" and task.output != output:
         return None
+    check_alone(task)
     given = task.inner.transform(task.table)
     rows = _dense(model, given)
     known = rows if task.background is None else _dense(model, task.inner.transform(task.background))
     if rows.dtype == object or known.dtype == object:
         return None
-    names = getattr(given, "columns", None)
-
-    def function(table: np.ndarray) -> np.ndarray:
-        return scores.margin(model, table if names is None else pd.DataFrame(table, columns=names))
-
     own = scores.margin(model, given)
-    plane = affine(function, rows, known)
-    if plane is None:
-        return None
-    slope, centre, base = plane
+    if is_linear_booster(model):
+        slope = weights(model)
+        rows, known = as_read(model, rows), as_read(model, known)
+        # Differences of its own output say what it starts from, of whatever objective.
+        centre, start = known.mean(axis=0), (own - rows @ slope).mean(axis=0)
+        base = start + centre @ slope
+    else:
+        plane = affine(_function(model, given), rows, known)
+        if plane is None:
+            return None
+        slope, centre, base = plane
     values, tokens = _summed(
         task.inner, task.table.shape[1], len(rows), len(base),
         lambda some: (rows[some] - centre)[:, :, None] * slope, task, classes,
     )  # fmt: skip
     how = f"Exact values of a linear model against the mean of {len(known):,} background rows."
     return Found(values, base, own, output, "linear", how, tuple(classes), tokens=tokens)
+
+
+def _function(model: Any, given: Any) -> Callable[[np.ndarray], np.ndarray]:
+    """Return the margin of rows that are given as an array."""
+    names = getattr(given, "columns", None)
+    return lambda table: scores.margin(model, table if names is None else pd.DataFrame(table, columns=names))
 
 
 def by_catboost(task: Task) -> Found | None:
@@ -181,16 +207,16 @@ def by_catboost(task: Task) -> Found | None:
         return None
     import catboost
 
-    classes = scores.classes_of(model)
     given = task.inner.transform(task.table)
+    own = scores.margin(model, given)
+    classes = scores.classes_of(model, outputs=own.shape[1])
     pool = catboost.Pool(given, cat_features=model.get_cat_feature_indices())
     parts = np.asarray(model.get_feature_importance(pool, type="ShapValues"), dtype=float)
     parts = parts[:, :, None] if parts.ndim == 2 else parts.transpose(0, 2, 1)
     values, tokens = _summed(
         task.inner, task.table.shape[1], len(parts), parts.shape[2], lambda some: parts[some, :-1], task, classes
     )
-    own = scores.margin(model, given)
-    output = "margin" if classes or not np.allclose(own, scores.prediction(model, given)) else "prediction"
+    output = "margin" if scores.has_margin(model) else "prediction"
     how = f"Path-dependent values of catboost {catboost.__version__} itself."
     return Found(values, parts[0, -1], own, output, "catboost, path-dependent", how, tuple(classes), tokens=tokens)
 
@@ -207,7 +233,8 @@ def _check_wanted(task: Task, leaves: Leaves, classes: list[Any]) -> None:
     known = ("identity", "logit", "softmax", "exponential") if classes else ("identity", "log")
     several = leaves.link == "logit" and len(leaves.base) > 1
     if task.output == "loss" and (leaves.link not in known or several):
-        raise InputError(f"the loss of a {name} with this objective cannot be explained; want 'margin'")
+        how = "one class against all others" if several else f"link {leaves.link!r}"
+        raise InputError(f"the loss of this {name} ({how}) cannot be explained; output='margin' is wanted")
 
 
 def _own(
@@ -250,7 +277,10 @@ def _coded(task: Task, table: pd.DataFrame, name: str) -> tuple[Any, np.ndarray]
     """Return rows as the inner model takes them, and as its leaves test them."""
     model = task.inner.model
     given = task.inner.transform(table)
-    rows = codes(model, given if isinstance(given, pd.DataFrame) else _table(model, _dense(model, given)))
+    try:
+        rows = codes(model, given if isinstance(given, pd.DataFrame) else _table(model, _dense(model, given)))
+    except UnknownName as error:
+        raise UnknownName(f"{name}: {error}") from None
     if model is task.model and isinstance(given, pd.DataFrame):
         own = getattr(model, "is_categorical_", None)
         kinds = np.array([isinstance(kind, pd.CategoricalDtype) for kind in given.dtypes])

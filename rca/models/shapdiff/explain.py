@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from rca import modelfile
-from rca.errors import AnalysisError, InputError, NotAdditive, did_you_mean
+from rca.errors import InputError, NotAdditive, RcaError, did_you_mean
+from rca.models.shapdiff.blame import refused
 from rca.models.shapdiff.called import SAMPLE, by_calls
 from rca.models.shapdiff.exact import Found, Task, by_catboost, by_leaves, by_slopes
-from rca.models.shapdiff.rows import check_rows, family
+from rca.models.shapdiff.objective import check_objective
+from rca.models.shapdiff.rows import check_rows, family, last_step
+from rca.models.shapdiff.scores import margin
 from rca.models.shapdiff.unwrap import Inner, MixedColumns, feed, unwrap
 from rca.records import Attribution
 
@@ -72,9 +76,9 @@ def explain(
         If columns are missing or unknown, or a category was not seen in training.
     InputError
         If columns are in another order, a value is infinite, or missing where the model takes none, there are no
-        rows, the model is not fitted, a label is not one of its classes, or the output needs a background.
-    AnalysisError
-        If the model gives a true class the probability 0.
+        rows, the model is not fitted or has several targets, a label is not one of its classes, the output needs a
+        background, one row without one is not a tree model's, or a probability or loss is wanted of a booster whose
+        objective leads to no probability; where the model itself refuses rows, the message names row and column.
     NotAdditive
         If contributions do not sum to the model's output; the message names the rows.
 
@@ -93,6 +97,11 @@ def explain(
     x 2 ** features of them up to 30,000 a row (8 features and 100 background rows), of linear models' and catboost's
     probabilities and losses up to 130,000 (10 features); else rows x background rows x features x 4, where `error` says
     what is left to chance, and mean absolute values of features that matter little are too large by about that much.
+    Log loss is cut where a model (a forest of pure leaves, a tree, neighbours) gives the true class the probability 0:
+    that counts as 2.2e-16, a loss of 36.04, as in scikit-learn's ``log_loss`` and in `split_loss`; the notes say in how
+    many rows. Log loss of boosting comes from its margin and is not cut. A model that is not scikit-learn's and tells
+    neither names nor number of columns is given the DataFrame.
+
     A correlated feature may receive what another one caused: SHAP describes the model, not the world.
 
     References
@@ -121,12 +130,13 @@ def explain(
         raise InputError("output='loss' needs a background: rows that stand for 'feature not known'")
     try:
         found, note = _found(model, table, back, output, y, progress)
-    except (InputError, AnalysisError):
+    except RcaError:
         raise
-    except (TypeError, ValueError) as error:
-        raise InputError(f"the {type(model).__name__} cannot predict these rows: {error}") from error
+    except _kinds() as error:
+        _raise_refused(model, {"X": table, "background": back}, error)
+        raise
     total = found.base + found.values.sum(axis=1)
-    largest = _check_sum(model, table.index, total, found, family(_last(model)) == "xgboost")
+    largest = _check_sum(model, table.index, total, found, family(last_step(model)) == "xgboost")
     several = found.values.shape[2] > 1
     base = found.base[:, 0] if output == "loss" else found.base
     own = found.method.endswith(PATH)
@@ -142,7 +152,7 @@ def explain(
         additivity_error=largest,
         classes=found.classes if several else (),
         error=found.error if several or found.error is None else found.error[:, :, 0],
-        notes=(_unit(model, found), found.how, *([note] if note else [])),
+        notes=(_unit(model, found), found.how, *(text for text in (note, found.cut) if text)),
         tokens=found.tokens,
         background_id=PATH if own else _rows_id(table if back is None else back),
         column_ids=_column_ids(table, y),
@@ -189,6 +199,8 @@ def _found(
     """Return the contributions by the way that fits the model, and why by its predictions if that is not its kind."""
     from rca.models.shapdiff.leaves import read
 
+    check_objective(model, output)
+    _check_one_target(model, table)
     try:
         inner = unwrap(model, table)
     except MixedColumns as error:
@@ -207,10 +219,34 @@ def _found(
     return by_slopes(task) or by_catboost(task) or by_calls(task), note
 
 
-def _last(model: Any) -> Any:
-    while hasattr(model, "best_estimator_") or hasattr(model, "steps"):
-        model = model.best_estimator_ if hasattr(model, "best_estimator_") else model[-1]
-    return model
+def _check_one_target(model: Any, table: pd.DataFrame) -> None:
+    """Raise if a classifier answers with several labels a row; lightgbm has none that does."""
+    if not hasattr(model, "classes_") or family(last_step(model)) == "lightgbm":
+        return
+    shape = np.shape(model.predict(feed(model, table.head(1))))
+    if len(shape) > 1 and shape[1] > 1:
+        raise InputError(f"the {type(model).__name__} was fitted on several targets; only one can be explained")
+
+
+def _kinds() -> tuple[type[Exception], ...]:
+    """Return what models raise on rows that they do not take."""
+    kinds: list[type[Exception]] = [AttributeError, LookupError, TypeError, ValueError, pd.errors.InvalidIndexError]
+    for module, name in (("catboost", "CatBoostError"), ("lightgbm.basic", "LightGBMError")):
+        if module in sys.modules:
+            kinds.append(getattr(sys.modules[module], name))
+    return tuple(kinds)
+
+
+def _raise_refused(model: Any, tables: dict[str, pd.DataFrame | None], error: Exception) -> None:
+    """Raise InputError if the model itself refuses the rows, naming row and column where one is to blame."""
+
+    def ask(rows: pd.DataFrame) -> Any:
+        return margin(model, feed(model, rows))
+
+    for name, table in tables.items():
+        found = "" if table is None else refused(ask, table, _kinds())
+        if found:
+            raise InputError(f"{name}: the {type(model).__name__} cannot predict these rows: {found}") from error
 
 
 def _check_sum(model: Any, index: pd.Index, total: np.ndarray, found: Found, single: bool) -> float:

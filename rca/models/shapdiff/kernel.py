@@ -21,9 +21,9 @@ LARGEST = 14  # the same when only few leaves have more than that
 SPARE = 200_000  # steps a row, of at most 1,000 rows, that larger tables may take: about 0.2 s in all
 CELLS = 4096  # of a group: a table of one feature fits the first-level cache
 SLOTS = 24  # features of a group
-STRETCHES = 8  # that each thread gets
+SHARES = 8  # of the leaves, whatever the number of threads, so that sums are rounded alike on every machine
 BLOCK = 4096  # rows whose cells are kept at a time
-ROOM = 48_000_000  # bytes of values that one thread adds up at a time
+ROOM = 24_000_000  # bytes of values that one share adds up at a time
 
 
 def attribute(
@@ -51,7 +51,7 @@ def attribute(
     factors : ndarray of float64, shape (n_rows, n_weights) or (n_rows, n_weights, n_targets), optional
         What each run is multiplied with, row by row, before the runs are added up; needed with `weights`.
     threads : int, default 1
-        Number of threads, each with its own share of the leaves.
+        Number of threads; the result does not depend on it.
     progress : bool, default False
         Whether to show a progress bar.
 
@@ -218,9 +218,10 @@ def _slice(
     limit = int(np.clip(CELLS * 8 // columns, 256, CELLS))
     longest = int(np.diff(code.flip_start).max(initial=0))
     slots = min(width, SLOTS)
-    # Stretches of leaves, so that leaves next to each other stay together; one thread takes them all at once.
-    stretches = np.array_split(np.flatnonzero(~slow & (depth > 0)), STRETCHES * threads if threads > 1 else 1)
-    rest = np.flatnonzero(slow)
+    fast, rest = np.flatnonzero(~slow & (depth > 0)), np.flatnonzero(slow)
+    # As many shares as fill a group of leaves each; leaves next to each other stay together.
+    count = int(np.clip(max((2.0 ** depth[fast]).sum() // limit, len(rest)), 1, SHARES))
+    stretches = np.array_split(fast, count)
 
     run = runs.by_cover if absent else runs.by_background if factors is None else runs.by_weights
 
@@ -234,23 +235,22 @@ def _slice(
             np.zeros((len(weight), size)), np.zeros((largest, 1 << largest)), np.zeros(columns * entries),
             np.zeros(int(top.max(initial=0)) + 1, np.uint16),
         )  # fmt: skip
-        for some in filter(len, stretches[first::threads]):
-            run(data, some, n + other.shape[1], limit, points, group, work, out)
-        deep.run(data, rest[first::threads], points, out)
+        if len(stretches[first]):
+            run(data, stretches[first], n + other.shape[1], limit, points, group, work, out)
+        deep.run(data, rest[first::count], points, out)
         return out
 
-    return _added(share, threads).transpose(2, 1, 0)
+    return _added(share, count, threads).transpose(2, 1, 0)
 
 
-def _added(share: Callable[[int], np.ndarray], threads: int) -> np.ndarray:
-    """Return the sum of the shares of all threads."""
-    if threads == 1:
-        return share(0)
+def _added(share: Callable[[int], np.ndarray], count: int, threads: int) -> np.ndarray:
+    """Return the sum of the shares, in their order."""
     with ThreadPoolExecutor(threads) as pool:
-        total, *others = pool.map(share, range(threads))
-    for one in others:
-        total += one
-    return np.asarray(total)
+        shares = pool.map(share, range(count))
+        total = next(shares)
+        for one in shares:
+            total += one
+    return total
 
 
 def _untabled(depth: np.ndarray, n: int, m: int, columns: int) -> np.ndarray:

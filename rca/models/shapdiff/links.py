@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from rca.errors import AnalysisError
 from rca.models.shapdiff.cross import cross
 from rca.models.shapdiff.kernel import attribute, only
 from rca.models.shapdiff.leaves.table import Leaves
+from rca.models.shapdiff.scores import LEAST
 
 __all__ = ["loss", "probability"]
 
@@ -50,6 +50,12 @@ def probability(
         return attribute(leaves, rows, background=background, **options), others.mean(axis=0)
     if leaves.link == "softmax":
         return _softmax(leaves, rows, background, margins, others, None, options)
+    if len(leaves.base) > 1:  # one class against all others, each by itself
+        parts = [
+            probability(only(leaves, k), rows, background, margins[:, [k]], others[:, [k]], **options)
+            for k in range(len(leaves.base))
+        ]
+        return np.concatenate([values for values, _ in parts], axis=2), np.concatenate([base for _, base in parts])
     scale = _scale(leaves)
     slope, function = (_slope_exp, np.exp) if leaves.link == "log" else (_slope_logistic, _logistic)
     factors, weights = _expand(slope, margins * scale, others * scale)
@@ -84,11 +90,6 @@ def loss(
         What each feature adds to the row's loss.
     base : ndarray of float64, shape (n_rows,)
         Mean loss over the background's predictions, each against the row's own truth.
-
-    Raises
-    ------
-    AnalysisError
-        If a forest gives a true class the probability 0: the log loss is infinite.
     """
     if not classes:
         return _squared(leaves, rows, background, margins, others, np.asarray(y, dtype=np.float64), options)
@@ -115,6 +116,38 @@ def _expand(slope: _Slope, margins: np.ndarray, others: np.ndarray) -> tuple[np.
     """Return factors and weights, those divided by the number of background rows, of a slope of one margin."""
     factors, weights = cross(lambda a, b: slope(a, b.T)[:, :, None], margins, others)
     return factors, weights / len(others)
+
+
+def _cut(f: np.ndarray, g: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return factors and weights of the slope of ``-log(max(x, LEAST))``.
+
+    Against a probability of 0 on one side the slope depends on the other side alone: that is one run each. The slope
+    between two others is smooth in their logarithms once it is multiplied with the root of both.
+    """
+    none, never = f[:, 0] < LEAST, g[:, 0] < LEAST
+    factors, weights = np.zeros((len(f), 2, 1)), np.zeros((len(g), 2))
+    factors[none, 0], weights[~never, 0] = 1.0, _to_zero(g[~never, 0])
+    factors[~none, 1, 0], weights[never, 1] = _to_zero(f[~none, 0]), 1.0
+    if not none.all() and not never.all():
+        some, others = f[~none], g[~never]
+        smooth, mixed = cross(lambda a, b: _rooted(a, b.T)[:, :, None], np.log(some), np.log(others), tolerance=1e-12)
+        factors = np.concatenate([factors, np.zeros((len(f), smooth.shape[1], 1))], axis=1)
+        weights = np.concatenate([weights, np.zeros((len(g), smooth.shape[1]))], axis=1)
+        factors[~none, 2:] = smooth / np.sqrt(some)[:, None, :]
+        weights[~never, 2:] = mixed / np.sqrt(others)
+    return factors, weights / len(g)
+
+
+def _to_zero(x: np.ndarray) -> np.ndarray:
+    """Return the slope of ``-log(max(x, LEAST))`` between `x` and 0."""
+    return np.asarray((np.log(LEAST) - np.log(x)) / x)
+
+
+def _rooted(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return the slope of -log(x) between two points, given as logarithms, times the root of both."""
+    half = (a - b) / 2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(-np.where(np.abs(half) < 1e-4, 1 - half**2 / 6, half / np.sinh(half)))
 
 
 def _with_constant(factors: np.ndarray, weights: np.ndarray, extra: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -148,7 +181,10 @@ def _log_of_shares(
     leaves: Leaves, rows: np.ndarray, background: np.ndarray, margins: np.ndarray, others: np.ndarray,
     y: np.ndarray, options: dict[str, Any],
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
-    """Return values of minus the logarithm of the true class's probability, for models that sum probabilities."""
+    """Return values of minus the logarithm of the true class's probability, for models that sum probabilities.
+
+    The logarithm is cut at `LEAST`, as in `rca.models.shapdiff.scores.log_loss`.
+    """
     values, base = np.empty((len(rows), leaves.n_features, 1)), np.empty(len(rows))
     for label in np.unique(y):
         mine = y == label
@@ -156,18 +192,11 @@ def _log_of_shares(
         output, sign = (0, 1.0 if label == 1 else -1.0) if single else (int(label), 1.0)
         f, g = margins[mine][:, [output]], others[:, [output]]
         f, g = (f, g) if sign > 0 else (1.0 - f, 1.0 - g)
-        if (f <= 0).any() or (g <= 0).any():
-            where = "rows" if (f <= 0).any() else "background"
-            first = int(np.flatnonzero(mine)[np.argmin(f[:, 0])] if where == "rows" else np.argmin(g[:, 0]))
-            raise AnalysisError(
-                f"{where}: row {first}: the model gives class {label} the probability 0, so the log loss is infinite; "
-                "want output='probability', or a model whose probabilities are never 0"
-            )
-        factors, weights = _expand(_slope_log, f, g)
+        factors, weights = _cut(f, g)
         values[mine] = attribute(
             only(leaves, output), rows[mine], background=background, weights=weights, factors=factors * sign, **options
         )
-        base[mine] = -np.log(g).mean()
+        base[mine] = -np.log(np.clip(g, LEAST, 1.0)).mean()
     return values, base
 
 
@@ -263,10 +292,3 @@ def _slope_exp(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(step == 0, 1.0, np.expm1(step) / step)
     return np.asarray(np.exp(np.maximum(a, b)) * ratio)
-
-
-def _slope_log(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Return the slope of -log(x) between two points above 0, also where they are equal."""
-    low, high = np.minimum(a, b), np.maximum(a, b)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(-np.where(low == high, 1 / low, np.log1p((high - low) / low) / (high - low)))

@@ -9,13 +9,43 @@ import pandas as pd
 
 from rca.errors import InputError, UnknownName, did_you_mean, raise_all
 
-__all__ = ["check_codes", "check_rows", "family"]
+__all__ = ["check_codes", "check_rows", "family", "known_names", "last_step", "takes_table", "takes_text"]
+
+PLAIN = ("sklearn.base", "sklearn.utils")  # what models of others are derived from as well
 
 
 def family(model: Any) -> str:
     """Return the name of the package that the model's class, or a booster it is derived from, comes from."""
     names = [kind.__module__.partition(".")[0] for kind in type(model).__mro__]
     return next((name for name in names if name in ("xgboost", "lightgbm", "catboost")), names[0])
+
+
+def last_step(model: Any) -> Any:
+    """Return the model at the end of a pipeline or in a finished search; of others the model itself."""
+    while hasattr(model, "best_estimator_") or hasattr(model, "steps"):
+        model = model.best_estimator_ if hasattr(model, "best_estimator_") else model[-1]
+    return model
+
+
+def known_names(model: Any) -> list[Any] | None:
+    """Return the names of the columns that a model was fitted on, or None if it does not know them."""
+    names = getattr(model, "feature_names_in_", None)
+    if names is not None:
+        return list(names)
+    inner = _parts(model) if hasattr(model, "steps") or hasattr(model, "best_estimator_") else []
+    return known_names(inner[0]) if inner else None
+
+
+def takes_text(model: Any) -> bool:
+    """Return whether rows first meet a step that counts the words of one column of texts."""
+    return hasattr(_first(model), "build_analyzer")
+
+
+def takes_table(model: Any) -> bool:
+    """Return whether a model is given a DataFrame: it knows names, or does not check its rows as scikit-learn does."""
+    first = _first(model)
+    known = known_names(model) is not None or family(model) in ("xgboost", "lightgbm", "catboost")
+    return known or (not hasattr(first, "n_features_in_") and not _of_sklearn(first))
 
 
 def check_rows(model: Any, table: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -110,34 +140,50 @@ def _check_values(model: Any, table: pd.DataFrame, name: str) -> None:
 
 
 def _check_fitted(model: Any) -> None:
-    if family(model) in ("xgboost", "lightgbm") and not hasattr(model, "fit"):
-        return  # a Booster is always trained
+    name = type(model).__name__
+    if isinstance(model, type):
+        raise InputError(f"the model is the class {model.__name__}; a fitted instance is wanted")
+    if not hasattr(model, "predict"):
+        raise InputError(f"a {name} is no model: it has no predict")
     if family(model) == "catboost":
-        if not model.is_fitted():
-            raise InputError(f"the {type(model).__name__} is not fitted")
-        return
+        fitted = model.is_fitted()
+    elif not hasattr(model, "fit"):
+        fitted = family(model) != "xgboost" or _holds_columns(model)  # others are not trained by themselves
+    else:
+        fitted = not hasattr(model, "__sklearn_tags__") or _is_fitted(model)
+    if not fitted:
+        raise InputError(f"the {name} is not fitted")
+
+
+def _is_fitted(model: Any) -> bool:
     from sklearn.exceptions import NotFittedError
     from sklearn.utils.validation import check_is_fitted
 
-    if not hasattr(model, "predict"):
-        raise InputError(f"a {type(model).__name__} is no model: it has no predict")
     try:
         check_is_fitted(model)
     except NotFittedError:
-        raise InputError(f"the {type(model).__name__} is not fitted") from None
+        return False
+    return True
+
+
+def _holds_columns(booster: Any) -> bool:
+    try:
+        return int(booster.num_features()) > 0
+    except ValueError:  # xgboost's own error, where nothing was trained
+        return False
 
 
 def _check_columns(model: Any, table: pd.DataFrame, name: str) -> None:
     twice = table.columns[table.columns.duplicated()]
     if len(twice):
         raise InputError(f"{name}: column {twice[0]!r} is there more than once")
-    names = getattr(model, "feature_names_in_", None)
+    names = known_names(model)
     if names is None and not hasattr(model, "fit"):
         names = model.feature_name() if hasattr(model, "feature_name") else getattr(model, "feature_names", None)
     if names is None and family(model) == "catboost":
         names = model.feature_names_
     if names is None:
-        wanted = 1 if _takes_one_text(model) else getattr(model, "n_features_in_", table.shape[1])
+        wanted = 1 if takes_text(model) else getattr(model, "n_features_in_", table.shape[1])
         if wanted != table.shape[1]:
             raise InputError(f"{name} has {table.shape[1]} columns; the model was fitted on {wanted}")
         return
@@ -162,16 +208,12 @@ def _check_columns(model: Any, table: pd.DataFrame, name: str) -> None:
 
 def _takes(model: Any) -> str:
     """Return which kinds of columns a model takes: numbers, categories too, or anything."""
-    if hasattr(model, "steps") or hasattr(model, "best_estimator_") or family(model) == "catboost":
+    if hasattr(model, "steps") or family(model) == "catboost":
         return "anything"
     if family(model) in ("xgboost", "lightgbm") or type(model).__name__.startswith("HistGradientBoosting"):
         return "categories"
-    return "numbers"
-
-
-def _takes_one_text(model: Any) -> bool:
-    steps = getattr(model, "steps", None)
-    return steps is not None and hasattr(steps[0][1], "build_analyzer")
+    inner = [_takes(part) for part in _parts(model)] or ["numbers" if _of_sklearn(model) else "anything"]
+    return next(kind for kind in ("anything", "categories", "numbers") if kind in inner)
 
 
 def _takes_nan(model: Any) -> bool:
@@ -179,4 +221,28 @@ def _takes_nan(model: Any) -> bool:
         return True  # of a pipeline only its own prediction tells
     from sklearn.utils import get_tags
 
-    return bool(get_tags(model).input_tags.allow_nan)
+    inner = _parts(model)
+    return bool(get_tags(model).input_tags.allow_nan) or (bool(inner) and all(map(_takes_nan, inner)))
+
+
+def _parts(model: Any) -> list[Any]:
+    """Return the models that a model hands its rows to: the first step of a pipeline, the members of an ensemble."""
+    if hasattr(model, "best_estimator_"):
+        return [model.best_estimator_]
+    if hasattr(model, "steps"):
+        return [step for _, step in model.steps if step is not None and not isinstance(step, str)][:1]
+    given = [getattr(model, name, None) for name in ("estimator", "regressor")]
+    named = getattr(model, "estimators", None)
+    given += [pair[-1] for pair in named if isinstance(pair, tuple)] if isinstance(named, list) else []
+    return [one for one in given if hasattr(one, "fit")]
+
+
+def _first(model: Any) -> Any:
+    """Return what rows meet first: the model itself, or the first step of the pipeline in it."""
+    inner = _parts(model)
+    return _first(inner[0]) if inner else model
+
+
+def _of_sklearn(model: Any) -> bool:
+    modules = [kind.__module__ for kind in type(model).__mro__]
+    return any(name.startswith("sklearn.") and not name.startswith(PLAIN) for name in modules)

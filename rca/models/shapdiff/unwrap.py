@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from rca.errors import InputError, UnknownName, did_you_mean, raise_all
+from rca.models.shapdiff.rows import takes_table, takes_text
 
 __all__ = ["Inner", "MixedColumns", "feed", "unwrap"]
 
@@ -51,15 +52,15 @@ class _Columns:
 
 
 def feed(model: Any, table: pd.DataFrame) -> Any:
-    """Return rows as the model was given them when it was fitted: as table, array, or one column of texts."""
-    steps = getattr(model, "steps", None)
-    if steps and _vectorizer(steps[0][1]):
+    """Return rows as the model was given them when it was fitted: as table, array, or one column of texts.
+
+    What a model was fitted on that is neither scikit-learn's nor records names or a number of columns cannot be known:
+    it is given the table.
+    """
+    if takes_text(model):
         return table.iloc[:, 0]
-    package = type(model).__module__.partition(".")[0]
-    if hasattr(model, "feature_names_in_") or package in ("xgboost", "lightgbm", "catboost"):
-        return table
     numeric = all(pd.api.types.is_numeric_dtype(kind) for kind in table.dtypes)
-    return table.to_numpy() if numeric else table
+    return table if takes_table(model) or not numeric else table.to_numpy()
 
 
 def unwrap(model: Any, table: pd.DataFrame) -> Inner:
@@ -76,8 +77,8 @@ def unwrap(model: Any, table: pd.DataFrame) -> Inner:
     ------
     MixedColumns
         If a step makes a column from several raw ones, or is of a kind that is not known. The message names the step.
-    InputError
-        If a step cannot transform the rows.
+    UnknownName
+        If an encoder refuses a category. What else a step makes of rows that it cannot transform is raised as it is.
     """
     while hasattr(model, "best_estimator_"):
         model = model.best_estimator_
@@ -89,9 +90,9 @@ def unwrap(model: Any, table: pd.DataFrame) -> Inner:
     def transform(rows: pd.DataFrame) -> Any:
         try:
             return before.transform(feed(model, rows)) if len(before.steps) else feed(model, rows)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError):
             raise_all(_unseen(before, rows), UnknownName)
-            raise InputError(f"the {type(model).__name__} cannot predict these rows: {error}") from error
+            raise
 
     transform(table.head(1))
     found = _Columns(feed(model, table.head(1)), whole.owner, whole.tokens)

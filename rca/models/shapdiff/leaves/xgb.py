@@ -19,7 +19,7 @@ from rca.models.shapdiff.leaves.boosted import check_width, numbers, set_table
 from rca.models.shapdiff.leaves.table import Leaves
 from rca.models.shapdiff.leaves.walk import Tree, leaves
 
-__all__ = ["codes", "margin", "read"]
+__all__ = ["ask", "codes", "margin", "read"]
 
 LINKS = {
     "binary:logistic": "logit", "reg:logistic": "logit", "multi:softprob": "softmax", "multi:softmax": "softmax",
@@ -142,8 +142,18 @@ def margin(model: Any, frame: pd.DataFrame) -> np.ndarray:
     if hasattr(model, "get_booster"):
         own = model.predict(frame, output_margin=True)
     else:
-        own = model.inplace_predict(frame, predict_type="margin")
+        own = ask(model, frame, margins=True)
     return np.asarray(own, dtype=float).reshape(frame.shape[0], -1)
+
+
+def ask(booster: Any, frame: Any, *, margins: bool) -> np.ndarray:
+    """Return what a Booster says of rows; a linear one does not take them as they are."""
+    import xgboost
+
+    if json.loads(booster.save_config())["learner"]["gradient_booster"]["name"] != "gblinear":
+        return np.asarray(booster.inplace_predict(frame, predict_type="margin" if margins else "value"))
+    rows = xgboost.DMatrix(np.asarray(frame, dtype=float))
+    return np.asarray(booster.predict(rows, output_margin=margins, validate_features=False))
 
 
 def _learner(model: Any) -> Any:
@@ -223,5 +233,9 @@ def _stored(column: pd.Series, known: list[Any] | None) -> np.ndarray:
     for value in categories:
         if value not in wanted:
             near = did_you_mean(str(value), map(str, known))
-            raise UnknownName(f"column {column.name!r} has the category {value!r}, which the model does not know{near}")
+            bad = (column == value).to_numpy()
+            where = f"has the category {value!r} in row {column.index[bad.argmax()]!r}, {int(bad.sum()):,} such rows"
+            if not bad.any():
+                where = f"lists the category {value!r}, used in no row"
+            raise UnknownName(f"column {column.name!r} {where}; the model does not know it{near}")
     return np.array([wanted[value] for value in categories], dtype=float)
