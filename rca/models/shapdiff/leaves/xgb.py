@@ -139,10 +139,8 @@ def margin(model: Any, frame: pd.DataFrame) -> np.ndarray:
     ndarray of float64, shape (n_rows, n_outputs)
         Margins; xgboost computes them in single precision.
     """
-    if hasattr(model, "get_booster"):
-        own = model.predict(frame, output_margin=True)
-    else:
-        own = ask(model, frame, margins=True)
+    wrapped = hasattr(model, "get_booster")
+    own = model.predict(frame, output_margin=True) if wrapped else ask(model, frame, margins=True)
     return np.asarray(own, dtype=float).reshape(frame.shape[0], -1)
 
 
