@@ -12,10 +12,12 @@ from rca.errors import InputError, UnknownName
 from rca.models.shapdiff import by_cohort, compare, explain, suspects
 from rca.models.shapdiff.cohorts import part
 from rca.models.shapdiff.gain import bins, residual_gain
+from rca.models.shapdiff.noise import Noise
 from rca.models.shapdiff.scoring import row_losses
 from rca.records import Attribution
 
 NAMES = ["a", "b", "c"]
+MEASURES = ("shap", "loss", "gain")
 MODULE = importlib.import_module("rca.models.shapdiff.suspects")
 
 
@@ -168,6 +170,19 @@ def test_a_feature_that_always_was_missed_is_not_found_by_gain():
     table = suspects(unaware, *window(1, (1.0, 0.8, 1.0)), *window(2, (1.0, 0.8, 1.0)))
     assert table.loc["c", "gain_before"] > 0.05 and table.loc["c", "gain_after"] > 0.05
     assert table.loc["c", "found_by"] == ()
+
+
+@pytest.mark.parametrize(
+    ("p_value", "found"), [(0.0170, ()), (0.0166, ("shap", "loss")), (0.0084, ("shap", "loss")), (0.0083, MEASURES)]
+)
+def test_p_values_are_multiplied_by_the_measures_and_for_gain_by_the_halves(p_value, found, monkeypatch):
+    def judged(before, after, groups, rng):
+        width = before.shape[1]
+        return Noise(np.zeros(width), np.ones(width), np.full(width, p_value))
+
+    monkeypatch.setattr(MODULE, "row_noise", judged)
+    table = suspects(MODEL, *window(1), *window(2, (1.0, -0.8, 0.0)))
+    assert table.loc["b", "found_by"] == found
 
 
 def test_windows_of_unequal_length_do_not_look_like_a_gain():

@@ -77,8 +77,8 @@ def explain(
     InputError
         If columns are in another order, a value is infinite, or missing where the model takes none, there are no
         rows, the model is not fitted or has several targets, a label is not one of its classes, the output needs a
-        background, one row without one is not a tree model's, or a probability or loss is wanted of a booster whose
-        objective leads to no probability; where the model itself refuses rows, the message names row and column.
+        background, there is one row and no background for a model without trees, or a probability or loss is wanted
+        of a booster whose objective leads to none. Where the model itself refuses rows, the message names them.
     NotAdditive
         If contributions do not sum to the model's output; the message names the rows.
 
