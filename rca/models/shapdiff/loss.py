@@ -99,7 +99,11 @@ def split_loss(
     30 most frequent values. Labels that arrive late and are wrong until then show as concept too.
     The model part is measured on the rows after; on the rows before it can be another one.
     Intervals take rows as independent: rows of one user or day make them too narrow.
-    MEASURED
+    Measured over 200 runs with 1,000 + 1,000 rows in three columns (``tests/bench/loss_split.py``), 95 % intervals of
+    each part covered the truth in .93 or more in three Gaussian worlds, in one of which the rows before are worth a
+    sixth of their number. Where neither weights nor regression can follow the wavy rule by which rows were picked,
+    they did in .915 for the covariate part (95 % interval .867 to .950), which comes out a fifth too small, and in
+    .945 and .950 for the others.
     Cost: eighteen fits of boosted trees, of extremely randomised trees [6]_ and of a linear model each, to the rows of
     both windows; a tree of a forest sees 20,000 rows at most. The forest is little smoothed on purpose: a rough ratio
     or regression costs spread, which the interval knows, a smooth one bias, which it does not [7]_.

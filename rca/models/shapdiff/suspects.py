@@ -97,7 +97,13 @@ def suspects(
     are multiplied by the three measures (Bonferroni), so that ``alpha`` holds for the whole table.
     Rows are taken as independent; rows of one day or user make intervals too narrow, and ``found_by`` too generous.
     Gains are NaN where fewer than two classes have ten rows in both windows.
-    MEASURED
+    Measured on simulated worlds with independent features and windows of 300 to 3,000 rows
+    (``tests/bench/suspects.py``): when nothing changed, anything was found in .020 of 250 runs (95 % interval .007 to
+    .046). Of 40 runs of each of seven faults, the feature hit was found by ``shap``, ``loss`` and ``gain`` in .50, .69
+    and .46, by any in .92, and stood first in .95: ``shap`` misses permuted values and relations that changed, ``loss``
+    a new relation of a feature that the model does not use, ``gain`` gaps filled with a constant and most frozen
+    values. In half of the runs (.48) a feature that was not hit was found as well: a fault in one feature changes
+    what others add to the loss. Found is not guilty; the order says whom to ask first.
     Correlated features share blame, and any of them may get it. Cost: four calls of `explain`, four linear fits a
     feature, and 8,000 sums over all rows.
 
