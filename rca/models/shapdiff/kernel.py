@@ -22,6 +22,7 @@ SPARE = 200_000  # steps a row, of at most 1,000 rows, that larger tables may ta
 CELLS = 4096  # of a group: a table of one feature fits the first-level cache
 SLOTS = 24  # features of a group
 SHARES = 8  # of the leaves, whatever the number of threads, so that sums are rounded alike on every machine
+GROUPS = 12  # that a share has at least
 BLOCK = 4096  # rows whose cells are kept at a time
 ROOM = 24_000_000  # bytes of values that one share adds up at a time
 
@@ -219,8 +220,8 @@ def _slice(
     longest = int(np.diff(code.flip_start).max(initial=0))
     slots = min(width, SLOTS)
     fast, rest = np.flatnonzero(~slow & (depth > 0)), np.flatnonzero(slow)
-    # As many shares as fill a group of leaves each; leaves next to each other stay together.
-    count = int(np.clip(max((2.0 ** depth[fast]).sum() // limit, len(rest)), 1, SHARES))
+    # Each share fills many groups, beside which adding it up costs little; leaves next to each other stay together.
+    count = int(np.clip(max((2.0 ** depth[fast]).sum() // (GROUPS * limit), len(rest)), 1, SHARES))
     stretches = np.array_split(fast, count)
 
     run = runs.by_cover if absent else runs.by_background if factors is None else runs.by_weights
