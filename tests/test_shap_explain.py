@@ -495,7 +495,10 @@ def test_a_tweedie_regression_without_a_link_is_in_the_unit_of_the_target():
     assert (found.method, found.output) == ("linear", "prediction")
 
 
-@pytest.mark.parametrize("more", [{}, {"background": NUMBERS[KNOWN]}, {"output": "loss"}], ids=str)
+MORE = [{}, {"background": NUMBERS[KNOWN]}, {"output": "loss"}]
+
+
+@pytest.mark.parametrize("more", MORE, ids=["alone", "background", "loss"])
 def test_values_do_not_depend_on_the_number_of_cores(monkeypatch, more):
     model = ensemble.HistGradientBoostingClassifier(max_iter=12, random_state=0).fit(NUMBERS, Y)
     if "output" in more:

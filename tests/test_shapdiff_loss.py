@@ -7,7 +7,7 @@ from sklearn import ensemble, linear_model, metrics
 
 from rca.errors import InputError, UnknownName
 from rca.models.shapdiff import split_loss
-from rca.models.shapdiff.crossfit import CAP, Ratio, _forest, density_ratio, design, folds
+from rca.models.shapdiff.crossfit import CAP, Ratio, _grown, density_ratio, design, folds
 from rca.models.shapdiff.scoring import row_losses, scores
 
 SLOPE, GIVEN, NOISE = np.array([1.0, -0.5]), np.array([0.6, -0.2]), 0.5
@@ -130,8 +130,11 @@ def test_what_other_splits_of_the_rows_say_widens_the_interval(monkeypatch):
 
 
 def test_each_tree_of_a_forest_sees_a_bounded_number_of_rows():
-    assert "max_samples" not in _forest(20_000)
-    assert _forest(1_000_000)["bootstrap"] and _forest(1_000_000)["max_samples"] == 20_000
+    rows = np.random.default_rng(40).normal(size=(20_001, 1))
+    few, many = (_grown(ensemble.ExtraTreesRegressor(n_estimators=2), some, some[:, 0]) for some in (rows[1:], rows))
+    assert not few.bootstrap and many.bootstrap
+    assert {tree.tree_.n_node_samples[0] for tree in few.estimators_} == {20_000}
+    assert all(tree.tree_.weighted_n_node_samples[0] == 20_000 for tree in many.estimators_)
 
 
 def test_windows_apart_leave_covariate_and_concept_open_but_not_the_rest():

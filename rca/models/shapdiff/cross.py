@@ -8,7 +8,7 @@ import numpy as np
 
 __all__ = ["cross"]
 
-TOLERANCE = 1e-9
+TOLERANCE = 1e-10
 SAMPLE = 160  # rows on which the background rows are compared at first
 SLICE = 4_000_000  # numbers at a time
 
@@ -32,7 +32,7 @@ def cross(
         From points of shape (n, d) and (m, d) to values of shape (n, m, n_targets).
     rows, background : ndarray of float64, shape (n_rows, d) and (n_background, d)
         Points.
-    tolerance : float, default 1e-9
+    tolerance : float, default 1e-10
         Largest residual, of the largest value.
 
     Returns

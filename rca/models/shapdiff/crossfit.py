@@ -96,7 +96,7 @@ def density_ratio(
         with _threads(len(rows)):
             trees = HistGradientBoostingClassifier(**BOOSTING, random_state=seed).fit(rows[away], late[away])
             stages[:, near] = [chance[:, 1] for chance in _staged(trees.staged_predict_proba(rows[near]))]
-            wood = ExtraTreesClassifier(**_forest(int(away.sum())), random_state=seed).fit(rows[away], late[away])
+            wood = _grown(ExtraTreesClassifier(random_state=seed), rows[away], late[away])
             forest[near] = wood.predict_proba(rows[near])[:, 1]
     options = np.clip([np.full(len(rows), late.mean()), line, *stages, forest], 1e-9, 1 - 1e-9)
     chance = min(options, key=lambda p: float(-np.log(np.where(late, p, 1 - p)).mean()))
@@ -128,7 +128,7 @@ def regression(
         ridge = Ridge(1.0).fit(curved[: len(rows)][away], target[away])
         with _threads(len(rows)):
             trees = HistGradientBoostingRegressor(**BOOSTING, random_state=seed).fit(rows[away], target[away])
-            wood = ExtraTreesRegressor(**_forest(int(away.sum())), random_state=seed).fit(rows[away], target[away])
+            wood = _grown(ExtraTreesRegressor(random_state=seed), rows[away], target[away])
             for table, bent, there, result in (
                 (rows, curved[: len(rows)], fold == part, near),
                 (others, curved[len(rows) :], fold_others == part, far),
@@ -154,11 +154,11 @@ def _staged(stages: Iterable[np.ndarray]) -> list[np.ndarray]:
     return [given for number, given in enumerate(stages, start=1) if number in STAGES]
 
 
-def _forest(rows: int) -> dict[str, Any]:
-    """Return the options of a forest whose trees see at most `MANY` rows each."""
-    if rows <= MANY:
-        return FOREST
-    return FOREST | {"bootstrap": True, "max_samples": MANY, "n_jobs": -1}
+def _grown(forest: Any, rows: np.ndarray, target: np.ndarray) -> Any:
+    """Return the fitted forest, whose trees see at most `MANY` rows each."""
+    few = {"bootstrap": True, "max_samples": MANY} if len(rows) > MANY else {}
+    forest.set_params(**FOREST, **few, n_jobs=-1).fit(rows, target)
+    return forest.set_params(n_jobs=1)  # threads add up predictions in any order
 
 
 def _threads(rows: int) -> AbstractContextManager[Any]:
