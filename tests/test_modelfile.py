@@ -4,7 +4,7 @@ import pickle
 import subprocess
 import sys
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import joblib
@@ -26,7 +26,7 @@ from sklearn import (
     tree,
 )
 
-from rca import modelfile
+from rca import modelfile, report
 from rca.errors import InputError, MissingFile, UnknownName, UnsafeInput
 from rca.incident.model import IncidentFile, ModelPart
 
@@ -413,6 +413,20 @@ def test_rows_of_the_training_are_read_and_need_features_and_label_only(folder):
     X.to_parquet(folder / "training.parquet")
     found = modelfile.evidence(incident(folder, **(PART | {"training_before": "training.parquet"})))
     assert "model.training_before without the label column 'fraud'." in found.missing
+
+
+def test_a_report_says_why_training_noise_is_not_measured(folder):
+    table = X.assign(fraud=Y)
+    table.loc[0, "fraud"] = np.nan
+    table.to_parquet(folder / "training.parquet")
+    part = PART | {"training_before": "training.parquet"}
+    train, why = report.refits(modelfile.evidence(incident(folder, **part)))
+    assert why == "" and train(np.random.default_rng(0)).n_features_in_ == X.shape[1]
+    train, why = report.refits(modelfile.evidence(incident(folder, **PART)))
+    assert train is None and "needs the model before, and its training rows" in why
+    found = replace(modelfile.evidence(incident(folder, **part)), before=object())
+    train, why = report.refits(found)
+    assert train is None and why.startswith("Training noise is not measured: a object cannot be cloned")
 
 
 def test_columns_that_no_table_has_are_refused_with_the_nearest_name(folder):

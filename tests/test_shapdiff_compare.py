@@ -522,6 +522,19 @@ def test_no_refits_may_be_none_and_a_table_is_no_attribution():
         by_cohort(before, after, halves, alpha="x")
 
 
+def test_a_sample_without_a_rare_class_is_drawn_again():
+    rows = pd.DataFrame({"a": np.arange(40.0)})
+    label = np.array(["no"] * 38 + ["yes", "maybe"])
+    model = linear_model.LogisticRegression().fit(rows, label)
+    train, rng = retrain(model, rows, label), generator(3)
+    assert all(len(train(rng).classes_) == 3 for _ in range(10))
+    lone = retrain(model, rows, label, groups=np.r_[np.zeros(39), 1])
+    assert set(lone(rng).classes_) == {"maybe", "no", "yes"}
+    never = retrain(model, rows, np.arange(40))
+    with pytest.raises(InputError, match="100 bootstrap samples in a row lacked a class, such as 0"):
+        never(rng)
+
+
 def test_contributions_to_several_classes_are_added_up():
     values = np.arange(12.0).reshape(2, 3, 2) * [1, -1]
     index, columns = pd.RangeIndex(2), pd.Index(["a", "b", "c"])

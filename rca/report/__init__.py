@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from rca.report.failures import Failure
-from rca.report.opening import annotated, load, models, omitted
+from rca.report.opening import annotated, load, models, omitted, refits
 from rca.report.render import Cover
 from rca.report.runner import Outcome, report, run
 from rca.report.tables import attach
 
-__all__ = ["Cover", "Failure", "Outcome", "annotated", "attach", "load", "models", "omitted", "report", "run"]
+__all__ = [
+    "Cover", "Failure", "Outcome", "annotated", "attach", "load", "models", "omitted", "refits", "report", "run",
+]  # fmt: skip

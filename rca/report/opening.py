@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from pydantic import BaseModel
 
@@ -16,12 +17,12 @@ from rca.errors import InputError
 from rca.incident import Incident
 from rca.incident.unfilled import unfilled
 from rca.modelfile import ModelEvidence
-from rca.models import impact
+from rca.models import impact, shapdiff
 from rca.redact import People, known
 from rca.sources import Records
 from rca.systems import timeline
 
-__all__ = ["annotated", "check", "hide", "load", "models", "omitted", "pseudonyms"]
+__all__ = ["annotated", "check", "hide", "load", "models", "omitted", "pseudonyms", "refits"]
 
 
 def load(path: str | Path, *, with_names: bool = False) -> tuple[Incident, Records]:
@@ -145,6 +146,31 @@ def models(path: str | Path, *, with_names: bool = False, trust: bool = False) -
             held = [name for name in columns if name in rows]
             tables[part] = rows.assign(**{name: names.frame(rows[[name]])[name] for name in held})
     return replace(evidence, **tables)
+
+
+def refits(model: ModelEvidence) -> tuple[Callable[[np.random.Generator], Any] | None, str]:
+    """Return how the model before is trained again, and why it cannot be.
+
+    Parameters
+    ----------
+    model : ModelEvidence
+        From `models` or `rca.modelfile.evidence`.
+
+    Returns
+    -------
+    train : callable or None
+        For the argument ``refits`` of `rca.shapdiff.compare`.
+    why : str
+        Why there is none: a sentence; ``""`` where there is one.
+    """
+    rows = model.training_before
+    if model.before is None or rows is None or model.label not in rows:
+        return None, "Training noise is not measured: that needs the model before, and its training rows with labels."
+    labelled = rows.dropna(subset=[model.label])
+    try:
+        return shapdiff.retrain(model.before, labelled[list(model.features)], labelled[model.label]), ""
+    except InputError as error:
+        return None, f"Training noise is not measured: {error}."
 
 
 def check(found: Incident, *, trust: bool = False) -> Records:

@@ -22,6 +22,7 @@ from rca.records import Attribution
 __all__ = ["Refits", "Summary", "Train", "check_refits", "each", "explained", "retrain", "sizes", "summary"]
 
 MIN_REFITS = 4
+TRIES = 100  # bootstrap samples until one has all classes
 MOST_ROWS = 1000  # of each window, whose contributions are kept of every refit
 
 Train = Callable[[np.random.Generator], Any]
@@ -65,6 +66,7 @@ def retrain(
 
     Notes
     -----
+    Samples that lack a class are drawn again.
     A bootstrap sample holds 63 % of the distinct rows. In simulated boosting, forests and logistic regressions the
     variance of mean absolute SHAP over such models was 1.1 to 2 times that over models trained on fresh rows in
     features that matter little, and 0.8 to 1 times in those that matter most; `compare` allows for the latter. Where
@@ -78,7 +80,7 @@ def retrain(
     >>> train(np.random.default_rng(0)).coef_.round(2).tolist() != train(np.random.default_rng(5)).coef_.tolist()
     True
     """
-    from sklearn.base import clone
+    from sklearn.base import clone, is_classifier
 
     if not isinstance(X, pd.DataFrame):
         raise InputError(
@@ -99,8 +101,18 @@ def retrain(
     unit, count = units(np.arange(len(X)) if groups is None else groups)
     members = np.split(np.argsort(unit, kind="stable"), np.cumsum(np.bincount(unit))[:-1])
 
+    kind, kinds = pd.factorize(labels) if is_classifier(model) else (np.zeros(len(X), dtype=int), np.zeros(1))
+
+    def drawn(rng: np.random.Generator) -> np.ndarray:
+        for _ in range(TRIES):
+            rows = np.concatenate([members[one] for one in rng.integers(0, count, count)])
+            if len(np.unique(kind[rows])) == len(kinds):
+                return rows
+        rare = kinds[np.bincount(kind).argmin()]
+        raise InputError(f"{TRIES} bootstrap samples in a row lacked a class, such as {rare}: it has too few rows")
+
     def train(rng: np.random.Generator) -> Any:
-        rows = np.concatenate([members[one] for one in rng.integers(0, count, count)])
+        rows = drawn(rng)
         fresh = clone(model)
         seeds = sorted(name for name in fresh.get_params() if name.rpartition("__")[2] == "random_state")
         fresh.set_params(**{name: int(rng.integers(2**31)) for name in seeds})
