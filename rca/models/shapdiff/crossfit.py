@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from rca.models.shapdiff.threads import MANY, few_threads
+
 __all__ = ["Ratio", "density_ratio", "design", "folds", "regression"]
 
 CAP = 50.0  # largest density ratio; rows after beyond it count as having no like before
 LEVELS = 30  # values of a text column with a column of their own
-MANY = 20_000  # rows from which trees may use all threads; each tree of a forest sees as many
 STAGES = (5, 12, 25, 50, 100)  # rounds of boosting that compete
 BOOSTING: dict[str, Any] = {"learning_rate": 0.1, "max_iter": 100, "max_leaf_nodes": 15, "early_stopping": False}
 FOREST: dict[str, Any] = {"n_estimators": 50, "min_samples_leaf": 5, "max_features": None}
@@ -93,7 +93,7 @@ def density_ratio(
     for part in np.unique(fold):
         near, away = fold == part, fold != part
         line[near] = LogisticRegression(max_iter=1000).fit(curved[away], late[away]).predict_proba(curved[near])[:, 1]
-        with _threads(len(rows)):
+        with few_threads(len(rows)):
             trees = HistGradientBoostingClassifier(**BOOSTING, random_state=seed).fit(rows[away], late[away])
             stages[:, near] = [chance[:, 1] for chance in _staged(trees.staged_predict_proba(rows[near]))]
             wood = _grown(ExtraTreesClassifier(random_state=seed), rows[away], late[away])
@@ -126,7 +126,7 @@ def regression(
     for part in np.unique(fold):
         away = fold != part
         ridge = Ridge(1.0).fit(curved[: len(rows)][away], target[away])
-        with _threads(len(rows)):
+        with few_threads(len(rows)):
             trees = HistGradientBoostingRegressor(**BOOSTING, random_state=seed).fit(rows[away], target[away])
             wood = _grown(ExtraTreesRegressor(random_state=seed), rows[away], target[away])
             for table, bent, there, result in (
@@ -159,10 +159,3 @@ def _grown(forest: Any, rows: np.ndarray, target: np.ndarray) -> Any:
     few = {"bootstrap": True, "max_samples": MANY} if len(rows) > MANY else {}
     forest.set_params(**FOREST, **few, n_jobs=-1).fit(rows, target)
     return forest.set_params(n_jobs=1)  # threads add up predictions in any order
-
-
-def _threads(rows: int) -> AbstractContextManager[Any]:
-    """Keep small fits on one thread: on a busy machine threads that wait for each other cost more than they save."""
-    from threadpoolctl import threadpool_limits
-
-    return threadpool_limits(1) if rows < MANY else nullcontext()

@@ -16,6 +16,7 @@ from rca.errors import InputError, RcaError, shorten
 from rca.models.shapdiff.explain import explain
 from rca.models.shapdiff.noise import check_groups, units
 from rca.models.shapdiff.rows import family
+from rca.models.shapdiff.threads import few_threads
 from rca.progress import track
 from rca.records import Attribution
 
@@ -117,7 +118,8 @@ def retrain(
         seeds = sorted(name for name in fresh.get_params() if name.rpartition("__")[2] == "random_state")
         fresh.set_params(**{name: int(rng.integers(2**31)) for name in seeds})
         extra = {} if weights is None else {weight_name: weights[rows]}
-        return fresh.fit(X.iloc[rows], labels[rows], **extra)
+        with few_threads(len(X)):
+            return fresh.fit(X.iloc[rows], labels[rows], **extra)
 
     return train
 
@@ -352,7 +354,8 @@ def _explained(
         raise InputError("refits of losses are wanted as attributions: explain each with its labels")
     output = "probability" if like.output == "probability" else "margin"
     try:
-        return tuple(explain(refit, window, background=background, output=output) for window in rows)
+        with few_threads(max(map(len, rows))):
+            return tuple(explain(refit, window, background=background, output=output) for window in rows)
     except RcaError as error:
         raise type(error)(f"{name}: {error}") from error
 
