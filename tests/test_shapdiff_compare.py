@@ -472,7 +472,7 @@ def test_boosters_that_stop_early_are_refused_with_the_rounds_they_ended_with():
     retrain(catboost.CatBoostClassifier(), rows, label)
     wrong = rows.assign(a="text")
     with pytest.raises(InputError, match=r"refit 1 of 20 cannot be trained: CatBoostError: ") as caught:
-        pair = (explain(model, rows.head(9)) for model in (clone(cat).fit(**fit), cat))
+        pair = (explain(model, rows.head(9)) for model in (clone(cat).set_params(depth=2).fit(**fit), cat))
         compare(*pair, refits=retrain(catboost.CatBoostClassifier(**quiet), wrong, label), rows=rows.head(9))
     assert isinstance(caught.value.__cause__, catboost.CatBoostError)
 
