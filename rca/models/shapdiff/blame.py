@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
 
-__all__ = ["refused"]
+__all__ = ["library_errors", "refused"]
 
 TRIED = 20  # rows, where the first is refused, to find one that is not
+
+
+def library_errors() -> tuple[type[Exception], ...]:
+    """Return the errors of the boosters that were imported and derive theirs from Exception alone."""
+    own = (("lightgbm.basic", "LightGBMError"), ("catboost", "CatBoostError"))
+    return tuple(getattr(sys.modules[module], name) for module, name in own if module in sys.modules)
 
 
 def refused(ask: Callable[[pd.DataFrame], Any], table: pd.DataFrame, kinds: tuple[type[Exception], ...]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import sys
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ import pandas as pd
 
 from rca import modelfile
 from rca.errors import InputError, NotAdditive, RcaError, did_you_mean
-from rca.models.shapdiff.blame import refused
+from rca.models.shapdiff.blame import library_errors, refused
 from rca.models.shapdiff.called import SAMPLE, by_calls
 from rca.models.shapdiff.exact import Found, Task, by_catboost, by_leaves, by_slopes
 from rca.models.shapdiff.objective import check_objective
@@ -205,9 +204,8 @@ def _found(
         inner = unwrap(model, table)
     except MixedColumns as error:
         whole = Inner(model, lambda rows: feed(model, rows), np.arange(table.shape[1]), ())
-        return by_calls(
-            Task(model, whole, table, back, output, y, progress)
-        ), f"Its predictions alone were used because {error}."
+        found = by_calls(Task(model, whole, table, back, output, y, progress))
+        return found, f"Its predictions alone were used because {error}."
     task = Task(model, inner, table, back, output, y, progress)
     note = ""
     try:
@@ -230,11 +228,7 @@ def _check_one_target(model: Any, table: pd.DataFrame) -> None:
 
 def _kinds() -> tuple[type[Exception], ...]:
     """Return what models raise on rows that they do not take."""
-    kinds: list[type[Exception]] = [AttributeError, LookupError, TypeError, ValueError, pd.errors.InvalidIndexError]
-    for module, name in (("catboost", "CatBoostError"), ("lightgbm.basic", "LightGBMError")):
-        if module in sys.modules:
-            kinds.append(getattr(sys.modules[module], name))
-    return tuple(kinds)
+    return (AttributeError, LookupError, TypeError, ValueError, pd.errors.InvalidIndexError, *library_errors())
 
 
 def _raise_refused(model: Any, tables: dict[str, pd.DataFrame | None], error: Exception) -> None:

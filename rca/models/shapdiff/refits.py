@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from inspect import signature
@@ -13,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from rca.errors import InputError, RcaError, shorten
+from rca.models.shapdiff.blame import library_errors
 from rca.models.shapdiff.explain import explain
 from rca.models.shapdiff.noise import check_groups, units
 from rca.models.shapdiff.rows import family
@@ -340,9 +340,7 @@ def _trained(train: Train, rng: np.random.Generator, name: str) -> Any:
 
 def _training_errors() -> tuple[type[Exception], ...]:
     """Return the errors of fitting, those of boosters included that derive from nothing else."""
-    own = (("lightgbm.basic", "LightGBMError"), ("_catboost", "CatBoostError"))
-    loaded = [getattr(sys.modules[module], name) for module, name in own if module in sys.modules]
-    return (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError, *loaded)
+    return (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError, *library_errors())
 
 
 def _explained(

@@ -10,6 +10,7 @@ import pandas as pd
 
 from rca.errors import InputError, UnknownName, did_you_mean, raise_all, shorten
 from rca.models.shapdiff.rows import family
+from rca.models.shapdiff.unwrap import feed
 
 __all__ = ["Loss", "call", "check_same_columns", "check_window", "predictions", "row_losses", "scores"]
 
@@ -80,9 +81,8 @@ def call(model: Any, method: Callable[[Any], Any], X: pd.DataFrame) -> np.ndarra
     """Return what a method of the model says about rows, or raise `InputError` when it refuses them."""
     from sklearn.exceptions import NotFittedError
 
-    named = hasattr(model, "feature_names_in_") or hasattr(model, "steps") or family(model) in ("xgboost", "lightgbm")
     try:
-        given = np.asarray(method(X if named else X.to_numpy()))
+        given = np.asarray(method(feed(model, X)))
     except NotFittedError:
         raise InputError(f"the {type(model).__name__} is not fitted") from None
     except ValueError as error:
